@@ -1,0 +1,472 @@
+/*
+ * BioTrain: fine-tuning of small biosignal networks on microcontrollers, on simulators and in process.
+ *
+ * Intended usage
+ *   1. bt_model_create, bt_model_add_*, bt_model_set_output      build the network
+ *   2. bt_program_compile                                        compile it into a training program
+ *   3. bt_device_open, bt_session_open                           load the program into a device
+ *   4. bt_session_upload, bt_session_train, bt_session_evaluate  calibrate and look
+ *   5. bt_session_read                                           take the weights back
+ *
+ * Errors: every function that can fail returns a bt_status. On failure the calling thread's error
+ * stack (bt_error_depth, bt_error_message) says what was wrong, which value, and what is allowed.
+ * Out-parameters are written only on success unless a function says otherwise. The library never
+ * prints, exits or aborts on a user's mistake.
+ *
+ * Threads: a handle may be used by one thread at a time. Different handles are independent, but a
+ * session uses its device: both then belong to one thread. bt_session_abort alone may be called
+ * from any thread.
+ *
+ * Ownership: whoever receives a handle frees it with the function that its creator names. Strings
+ * returned by the library belong to the library. All arrays passed in are copied before return.
+ *
+ * Layout: tensors are dense, row-major, float32 unless said otherwise; images are N, C, H, W; a
+ * signal window is N, 1, channels, samples or N, channels, samples.
+ */
+#ifndef BIOTRAIN_BIOTRAIN_H
+#define BIOTRAIN_BIOTRAIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define BT_API __attribute__((visibility("default")))
+#else
+#define BT_API
+#endif
+
+#define BT_VERSION_MAJOR 0
+#define BT_VERSION_MINOR 1
+#define BT_VERSION_PATCH 0
+
+#define BT_MAX_RANK 5
+
+/* ---------------------------------------------------------------- status, errors, log, version */
+
+/* Values are stable. */
+typedef enum bt_status {
+    BT_OK = 0,
+    BT_ERROR_ARGUMENT = 1,    /* a value passed in is not allowed */
+    BT_ERROR_MEMORY = 2,      /* the host has no memory left */
+    BT_ERROR_UNSUPPORTED = 3, /* known, but not possible in this combination */
+    BT_ERROR_MODEL = 4,       /* the network's shapes or structure are inconsistent */
+    BT_ERROR_PROGRAM = 5,     /* a program is damaged or not valid for this device */
+    BT_ERROR_CAPACITY = 6,    /* something does not fit the target's memories */
+    BT_ERROR_DEVICE = 7,      /* the device or its link failed */
+    BT_ERROR_TIMEOUT = 8,     /* the device did not answer within the deadline */
+    BT_ERROR_ABORTED = 9,     /* stopped on request */
+    BT_ERROR_NUMERIC = 10,    /* a loss is not finite; the weights are those before that step */
+    BT_ERROR_STATE = 11,      /* the call is not possible now */
+    BT_ERROR_IO = 12,         /* a file or process on the host failed */
+    BT_ERROR_INTERNAL = 13    /* a defect of this library */
+} bt_status;
+
+/* Name of a status, for example "BT_ERROR_ARGUMENT"; never NULL. */
+BT_API const char *bt_status_name(bt_status status);
+
+/* Number of entries on this thread's error stack; 0 if the last failing call was cleared. */
+BT_API uint32_t bt_error_depth(void);
+
+/* Message number index of this thread's error stack: 0 is the origin, later ones are context. */
+BT_API const char *bt_error_message(uint32_t index);
+
+/* (major << 16) | (minor << 8) | patch. */
+BT_API uint32_t bt_version(void);
+
+/* One member of a public struct; member "" stands for the whole struct (offset 0, its size). */
+typedef struct bt_abi_entry {
+    const char *type;
+    const char *member;
+    uint32_t offset;
+    uint32_t size;
+} bt_abi_entry;
+
+/* Table of all public structs and members; *entries stays valid for ever. */
+BT_API bt_status bt_abi_table(const bt_abi_entry **entries, uint32_t *count);
+
+typedef enum bt_log_level {
+    BT_LOG_ERROR = 1,
+    BT_LOG_WARNING = 2,
+    BT_LOG_INFO = 3,
+    BT_LOG_DEBUG = 4
+} bt_log_level;
+
+/* Called on the thread that called the library; must return and must not call the library. */
+typedef void (*bt_log_fn)(void *user, bt_log_level level, const char *message);
+
+/* ------------------------------------------------------------------------------- random numbers */
+
+/*
+ * Counter-based generator (Philox4x32-10, Salmon et al., SC'11): number i of a (seed, stream) pair
+ * is a pure function of the three, so results never depend on order or platform.
+ */
+BT_API bt_status bt_random_uniform(uint64_t seed, uint64_t stream, size_t count, float *out);
+BT_API bt_status bt_random_normal(uint64_t seed, uint64_t stream, size_t count, float *out);
+/* A permutation of 0 … count-1 (Fisher-Yates). */
+BT_API bt_status bt_random_permutation(uint64_t seed, uint64_t stream, uint32_t count,
+                                       uint32_t *out);
+
+/* ------------------------------------------------------------------------------------- op table */
+
+/* Operations of a model. Values are stable. */
+typedef enum bt_op {
+    BT_OP_CONV = 1,           /* x (N,C,H,W) or (N,C,L), weight (O,C/groups,kh,kw) or (O,C/groups,k), bias? */
+    BT_OP_LINEAR = 2,         /* x (…,in), weight (out,in), bias? (out) */
+    BT_OP_MATMUL = 3,         /* a (…,M,K), b (…,K,N) with equal or absent batch dimensions in b */
+    BT_OP_BATCH_NORM = 4,     /* x, scale, bias, running mean, running variance: (C) each */
+    BT_OP_GROUP_NORM = 5,     /* x (N,C,…), scale (C), bias (C) */
+    BT_OP_LAYER_NORM = 6,     /* x, scale, bias?: shaped as the trailing dimensions from axis on */
+    BT_OP_INSTANCE_NORM = 7,  /* x (N,C,…), scale (C), bias (C) */
+    BT_OP_RELU = 8,
+    BT_OP_ELU = 9,
+    BT_OP_LEAKY_RELU = 10,
+    BT_OP_GELU = 11,
+    BT_OP_SIGMOID = 12,
+    BT_OP_TANH = 13,
+    BT_OP_SILU = 14,
+    BT_OP_HARDSWISH = 15,
+    BT_OP_MAX_POOL = 16,
+    BT_OP_AVERAGE_POOL = 17,
+    BT_OP_GLOBAL_AVERAGE_POOL = 18,
+    BT_OP_ADD = 19,           /* two operands, NumPy broadcasting */
+    BT_OP_MUL = 20,           /* two operands, NumPy broadcasting */
+    BT_OP_CONCAT = 21,        /* 2 … BT_MAX_INPUTS operands along axis */
+    BT_OP_RESHAPE = 22,       /* dims: 0 keeps the input's dimension, one -1 is inferred */
+    BT_OP_TRANSPOSE = 23,     /* dims: the permutation */
+    BT_OP_SOFTMAX = 24,
+    BT_OP_DROPOUT = 25
+} bt_op;
+
+#define BT_MAX_INPUTS 6
+
+typedef enum bt_loss {
+    BT_LOSS_CROSS_ENTROPY = 1, /* of softmax(output) and a class index per sample */
+    BT_LOSS_MSE = 2,           /* mean over the output's elements of (output - target)^2 */
+    BT_LOSS_INNER_PRODUCT = 3  /* sum of output * target: back-propagates a given gradient */
+} bt_loss;
+
+/* One row of the op table. */
+typedef struct bt_op_info {
+    uint32_t struct_size;
+    uint32_t op;                  /* bt_op */
+    const char *name;             /* "Conv" */
+    const char *onnx;             /* ONNX operators that become this op, comma separated */
+    const char *limits;           /* what is supported, one sentence */
+    const char *backward_needs;   /* what the backward pass keeps: "x, weight", "y", "shape" … */
+    uint32_t differentiable;      /* 1: gradients of every float operand exist */
+    float tolerance;              /* relative error allowed against float64 references */
+} bt_op_info;
+
+BT_API uint32_t bt_op_count(void);
+BT_API bt_status bt_op_info_get(uint32_t index, bt_op_info *out);
+
+/* ---------------------------------------------------------------------------------------- model */
+
+/* A network of one input and one output, built for one sample (batch dimension 1). */
+typedef struct bt_model bt_model;
+
+#define BT_ATTRIBUTE_COUNT_INCLUDE_PAD 1u /* average pooling divides by the whole window */
+#define BT_ATTRIBUTE_TRANSPOSED_WEIGHT 2u /* linear: weight is stored (in,out) */
+#define BT_ATTRIBUTE_TANH_APPROXIMATION 4u /* GELU */
+
+typedef struct bt_attributes {
+    uint32_t struct_size;
+    uint32_t flags;       /* BT_ATTRIBUTE_… */
+    int32_t kernel[2];    /* pools: height, width */
+    int32_t strides[2];   /* height, width; rank-3 tensors use the width entries */
+    int32_t pads[4];      /* top, left, bottom, right; zero padding */
+    int32_t dilations[2]; /* height, width */
+    int32_t groups;       /* convolution, group normalisation */
+    int32_t axis;         /* concat, softmax, layer normalisation; negative counts from the end */
+    float alpha;          /* ELU, leaky ReLU */
+    float epsilon;        /* normalisations */
+    float momentum;       /* batch normalisation: new = (1-momentum)*old + momentum*batch */
+    float ratio;          /* dropout: probability of zero */
+    uint32_t rank;        /* number of entries in dims */
+    int32_t dims[BT_MAX_RANK]; /* reshape, transpose */
+} bt_attributes;
+
+/* Fills *out with the defaults of every attribute (strides 1, pads 0, groups 1, epsilon 1e-5 …). */
+BT_API bt_status bt_attributes_default(bt_attributes *out);
+
+typedef struct bt_node_info {
+    uint32_t struct_size;
+    uint32_t op; /* bt_op */
+    const char *name;
+    uint32_t rank;
+    int32_t dims[BT_MAX_RANK]; /* output, batch 1 */
+    uint64_t parameters;       /* elements of this node's parameters, running statistics excluded */
+    uint64_t macs;             /* multiply-adds of the forward pass of one sample */
+} bt_node_info;
+
+typedef struct bt_value_info {
+    uint32_t struct_size;
+    uint32_t is_parameter;
+    const char *name;
+    uint32_t rank;
+    int32_t dims[BT_MAX_RANK];
+} bt_value_info;
+
+BT_API bt_status bt_model_create(bt_model **out);
+/* NULL is allowed. */
+BT_API void bt_model_free(bt_model *model);
+/* The input of the network: dims[0] is 1, the batch. Exactly one input. */
+BT_API bt_status bt_model_add_input(bt_model *model, const char *name, uint32_t rank,
+                                    const int32_t *dims, uint32_t *value);
+/* A parameter with its initial value (product of dims floats); names are unique, 1 … 255 bytes. */
+BT_API bt_status bt_model_add_parameter(bt_model *model, const char *name, uint32_t rank,
+                                        const int32_t *dims, const float *data, uint32_t *value);
+/*
+ * A node; inputs are values added before; an absent optional operand is BT_NO_VALUE. Shapes are
+ * checked at once: BT_ERROR_MODEL says which operand has which shape and what is allowed.
+ */
+#define BT_NO_VALUE 0xFFFFFFFFu
+BT_API bt_status bt_model_add_node(bt_model *model, bt_op op, const char *name,
+                                   const uint32_t *inputs, uint32_t input_count,
+                                   const bt_attributes *attributes, uint32_t *value);
+BT_API bt_status bt_model_set_output(bt_model *model, uint32_t value);
+BT_API uint32_t bt_model_node_count(const bt_model *model);
+BT_API bt_status bt_model_node_info(const bt_model *model, uint32_t index, bt_node_info *out);
+BT_API uint32_t bt_model_value_count(const bt_model *model);
+BT_API bt_status bt_model_value_info(const bt_model *model, uint32_t value, bt_value_info *out);
+
+/* ------------------------------------------------------------------------- options and targets */
+
+typedef enum bt_optimizer { BT_OPTIMIZER_SGD = 1, BT_OPTIMIZER_ADAM = 2, BT_OPTIMIZER_ADAMW = 3 } bt_optimizer;
+
+typedef enum bt_schedule {
+    BT_SCHEDULE_CONSTANT = 1,
+    BT_SCHEDULE_COSINE = 2, /* to minimum_rate over the total steps */
+    BT_SCHEDULE_STEP = 3    /* times decay every decay_steps steps */
+} bt_schedule;
+
+typedef enum bt_update_scheme {
+    BT_UPDATE_FULL = 1,
+    BT_UPDATE_LAST_LAYER = 2, /* parameters of the last node that has any */
+    BT_UPDATE_BIAS_ONLY = 3,  /* biases of convolutions and linear layers, biases of norms */
+    BT_UPDATE_NORM_ONLY = 4,  /* scales and biases of normalisations */
+    BT_UPDATE_LIST = 5        /* the parameters named in trainable */
+} bt_update_scheme;
+
+typedef enum bt_batch_norm_mode {
+    BT_BATCH_NORM_FROZEN = 1,  /* running statistics are used and kept; scale and bias train */
+    BT_BATCH_NORM_TRAINING = 2 /* statistics of the micro-batch; needs micro_batch >= 2 */
+} bt_batch_norm_mode;
+
+typedef struct bt_training_options {
+    uint32_t struct_size;
+    uint32_t loss;      /* bt_loss */
+    uint32_t optimizer; /* bt_optimizer */
+    uint32_t scheme;    /* bt_update_scheme */
+    uint32_t schedule;  /* bt_schedule */
+    uint32_t batch_norm; /* bt_batch_norm_mode */
+    uint32_t micro_batch; /* samples computed at once, >= 1; a step's samples are a multiple of it */
+    uint32_t nesterov;  /* 0 or 1 */
+    uint32_t input_gradient; /* 1: keep the gradient of the input, readable as gradient.<input> */
+    float learning_rate;
+    float momentum;
+    float weight_decay; /* coupled for SGD and Adam, decoupled for AdamW */
+    float beta1;
+    float beta2;
+    float epsilon;
+    float minimum_rate;    /* cosine */
+    float decay;           /* step */
+    uint32_t decay_steps;  /* step */
+    uint32_t warmup_steps; /* linear from 0, before any schedule */
+    uint32_t trainable_count;
+    const char *const *trainable; /* BT_UPDATE_LIST */
+    uint64_t seed;                /* dropout */
+} bt_training_options;
+
+/* SGD, lr 5e-3, momentum 0.9, weight decay 1e-3, cosine, full, micro-batch 1, cross-entropy. */
+BT_API bt_status bt_training_options_default(bt_training_options *out);
+
+/* Learning rate of step (0-based) out of total_steps. */
+BT_API bt_status bt_learning_rate(const bt_training_options *options, uint64_t step,
+                                  uint64_t total_steps, float *out);
+
+typedef struct bt_target {
+    uint32_t struct_size;
+    uint32_t cores;
+    uint32_t l1_bytes; /* for programs, after the firmware's own needs; likewise below */
+    uint32_t l2_bytes;
+    uint32_t l3_bytes;
+    char name[32];
+} bt_target;
+
+/* Targets that ship: "gap9", "host". */
+BT_API bt_status bt_target_find(const char *name, bt_target *out);
+
+/* -------------------------------------------------------------------------------------- program */
+
+/* A compiled training program: flat, position-independent, validated bytes. Immutable. */
+typedef struct bt_program bt_program;
+
+typedef struct bt_program_info {
+    uint32_t struct_size;
+    uint32_t bytes;            /* of the program itself */
+    uint32_t instructions;     /* of all sequences */
+    uint32_t l1_peak_bytes;    /* planned peaks of the arenas */
+    uint32_t l2_peak_bytes;
+    uint32_t l3_peak_bytes;
+    uint32_t l2_lower_bound_bytes; /* largest sum of bytes alive at once */
+    uint32_t persistent_bytes; /* weights, gradients, optimizer state, statistics */
+    uint32_t micro_batch;
+    uint32_t input_elements;   /* per sample */
+    uint32_t output_elements;  /* per sample */
+    uint32_t trainable_parameters; /* elements */
+    uint64_t parameters;       /* elements, running statistics excluded */
+    uint64_t forward_macs;     /* per sample */
+    uint64_t training_macs;    /* per sample: forward and backward of the chosen scheme */
+} bt_program_info;
+
+BT_API bt_status bt_program_compile(const bt_model *model, const bt_training_options *options,
+                                    const bt_target *target, bt_program **out);
+/* Validates untrusted bytes completely. */
+BT_API bt_status bt_program_from_bytes(const uint8_t *bytes, size_t size, bt_program **out);
+BT_API void bt_program_free(bt_program *program);
+/* The bytes belong to the program. */
+BT_API bt_status bt_program_bytes(const bt_program *program, const uint8_t **bytes, size_t *size);
+BT_API bt_status bt_program_info_get(const bt_program *program, bt_program_info *out);
+
+/* --------------------------------------------------------------------------------------- device */
+
+/* A device behind a link. URIs: "sim:?target=gap9&cores=8". */
+typedef struct bt_device bt_device;
+
+typedef struct bt_device_options {
+    uint32_t struct_size;
+    uint32_t log_level; /* bt_log_level */
+    bt_log_fn log;      /* may be NULL */
+    void *log_user;
+    uint32_t timeout_ms; /* deadline of one answer without progress; 0: the link's default */
+} bt_device_options;
+
+typedef struct bt_device_info {
+    uint32_t struct_size;
+    uint32_t protocol;
+    uint32_t build_id;
+    uint32_t cores;
+    uint32_t l1_bytes;
+    uint32_t l2_bytes;
+    uint32_t l3_bytes;
+    char link[16];
+    char target[32];
+    char kernels[16]; /* kernel set in use, for example "avx2" */
+} bt_device_info;
+
+/* options may be NULL. The device must outlive its sessions. */
+BT_API bt_status bt_device_open(const char *uri, const bt_device_options *options, bt_device **out);
+BT_API void bt_device_close(bt_device *device);
+BT_API bt_status bt_device_info_get(const bt_device *device, bt_device_info *out);
+/* Target that programs for this device are compiled for. */
+BT_API bt_status bt_device_target(const bt_device *device, bt_target *out);
+/* Time of an empty command, in nanoseconds; for link measurements. */
+BT_API bt_status bt_device_ping(bt_device *device, uint64_t *nanoseconds);
+
+/* -------------------------------------------------------------------------------------- session */
+
+/* A program loaded into a device, with the model's parameters. One session per device at a time. */
+typedef struct bt_session bt_session;
+
+typedef enum bt_sample_format {
+    BT_SAMPLE_INT16 = 1,  /* 16 bit with scale and offset per window and channel */
+    BT_SAMPLE_FLOAT32 = 2
+} bt_sample_format;
+
+typedef struct bt_samples {
+    uint32_t struct_size;
+    uint32_t count;
+    uint32_t format;       /* bt_sample_format */
+    uint32_t channels;     /* rows that share a scale; divides the input's elements */
+    const float *inputs;   /* count x input elements */
+    const int32_t *labels; /* count; cross-entropy */
+    const float *targets;  /* count x output elements; other losses */
+} bt_samples;
+
+typedef struct bt_step {
+    uint32_t samples;    /* taken from the index list, a multiple of the micro-batch */
+    float learning_rate;
+} bt_step;
+
+typedef struct bt_step_record {
+    uint64_t step;   /* update number since the session began (or was restored) */
+    float loss;      /* mean over the step's samples, before the update */
+    float learning_rate;
+    uint64_t cycles; /* the device's cycle counter; 0 where there is none */
+} bt_step_record;
+
+/* Return 0 to go on, 1 to stop after this step. Must not call the library. */
+typedef uint32_t (*bt_step_fn)(void *user, const bt_step_record *record);
+
+typedef struct bt_tensor_info {
+    uint32_t struct_size;
+    uint32_t rank;
+    int32_t dims[BT_MAX_RANK];
+    uint32_t bytes;
+    uint32_t level; /* 1, 2 or 3 */
+    const char *name;
+} bt_tensor_info;
+
+typedef struct bt_statistics {
+    uint32_t struct_size;
+    uint32_t l1_high_water; /* bytes of each arena that were ever written */
+    uint32_t l2_high_water;
+    uint32_t l3_high_water;
+    uint64_t micro_steps;   /* micro-batches trained */
+    uint64_t updates;
+    uint64_t cycles;        /* spent in training sequences */
+    uint64_t bytes_to_device;
+    uint64_t bytes_from_device;
+    uint64_t link_nanoseconds; /* spent in transfers */
+} bt_statistics;
+
+BT_API bt_status bt_session_open(bt_device *device, const bt_program *program, bt_session **out);
+BT_API void bt_session_close(bt_session *session);
+/* Appends samples to the device's store; *first is the index of the first of them. */
+BT_API bt_status bt_session_upload(bt_session *session, const bt_samples *samples, uint32_t *first);
+BT_API bt_status bt_session_clear_samples(bt_session *session);
+/* How many more samples of this format the store takes. */
+BT_API bt_status bt_session_capacity(const bt_session *session, bt_sample_format format,
+                                     uint32_t *samples);
+/*
+ * step_count optimizer steps; step i takes the next steps[i].samples entries of indices. on_step
+ * (may be NULL) is called in order on this thread. After BT_ERROR_ABORTED or BT_ERROR_NUMERIC all
+ * reported steps are complete and no other has changed the weights.
+ */
+BT_API bt_status bt_session_train(bt_session *session, const bt_step *steps, uint32_t step_count,
+                                  const uint32_t *indices, bt_step_fn on_step, void *user);
+/* Gradients of the mean loss over count samples, readable as gradient.<parameter>; no update. */
+BT_API bt_status bt_session_accumulate(bt_session *session, const uint32_t *indices, uint32_t count,
+                                       float *losses);
+/* One optimizer update from the gradients on the device. */
+BT_API bt_status bt_session_update(bt_session *session, float learning_rate);
+/* Inference; outputs: count x output elements; losses: count; either may be NULL. */
+BT_API bt_status bt_session_evaluate(bt_session *session, const uint32_t *indices, uint32_t count,
+                                     float *outputs, float *losses);
+/*
+ * Named tensors: every parameter by its name, gradient.<parameter>, optimizer state as
+ * momentum.<parameter>, adam_m.<parameter>, adam_v.<parameter>.
+ */
+BT_API uint32_t bt_session_tensor_count(const bt_session *session);
+BT_API bt_status bt_session_tensor_info(const bt_session *session, uint32_t index,
+                                        bt_tensor_info *out);
+BT_API bt_status bt_session_read(bt_session *session, const char *name, float *data, size_t count);
+BT_API bt_status bt_session_write(bt_session *session, const char *name, const float *data,
+                                  size_t count);
+/* Position of a resumed run: micro-batches and updates done (dropout and Adam depend on them). */
+BT_API bt_status bt_session_set_progress(bt_session *session, uint64_t micro_steps,
+                                         uint64_t updates);
+BT_API bt_status bt_session_statistics(bt_session *session, bt_statistics *out);
+/* From any thread: the running call ends with BT_ERROR_ABORTED after the step in progress. */
+BT_API void bt_session_abort(bt_session *session);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
