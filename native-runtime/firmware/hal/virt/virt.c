@@ -1,0 +1,290 @@
+/*
+ * HAL of QEMU's virt machine: hart 0 is the fabric controller, harts 1 … n are the cluster's
+ * workers. Idle harts sleep in wfi and are woken by software interrupts of the CLINT; nothing spins,
+ * because the machine below may have fewer processors than harts.
+ *
+ * The doorbell is the UART: a byte from the host wakes the fabric controller, a byte to the host
+ * says that the mailbox has changed. The bytes themselves mean nothing.
+ */
+#include "hal/virt/virt.h"
+
+#include "resident.h"
+
+#define REGISTER32(address) (*(volatile uint32_t *)(address))
+#define REGISTER8(address) (*(volatile uint8_t *)(address))
+
+/* Machine registers, QEMU hw/riscv/virt.c. */
+#define CLINT_MSIP(hart) REGISTER32(0x02000000u + 4u * (hart))
+#define PLIC_PRIORITY(source) REGISTER32(0x0C000000u + 4u * (source))
+#define PLIC_ENABLE_HART0 REGISTER32(0x0C002000u)
+#define PLIC_CLAIM_HART0 REGISTER32(0x0C200004u)
+#define UART_SOURCE 10u
+#define UART_DATA REGISTER8(0x10000000u)
+#define UART_INTERRUPT_ENABLE REGISTER8(0x10000001u)
+#define UART_FIFO_CONTROL REGISTER8(0x10000002u)
+#define UART_LINE_STATUS REGISTER8(0x10000005u)
+#define UART_RECEIVED 0x01u
+#define UART_TRANSMIT_EMPTY 0x20u
+
+#define MIE_SOFTWARE (1u << 3)
+#define MIE_EXTERNAL (1u << 11)
+
+extern uint8_t __l1_arena[], __l2_arena[], __l3_begin[];
+extern uint8_t __l1_arena_bytes[], __l2_arena_bytes[], __l3_bytes[];
+extern uint32_t __fc_stack_begin[], __fc_stack_end[], __worker_stacks_begin[];
+
+/* Found by the host through the ELF's symbols. */
+bt_mailbox bt_virt_mailbox __attribute__((section(".noinit"), aligned(16)));
+bt_virt_boot_block bt_virt_boot __attribute__((section(".data"))) = {1u, 0u};
+bt_virt_report bt_virt_status __attribute__((section(".data")));
+
+static bt_record records[BT_RECORD_CAPACITY] __attribute__((section(".noinit")));
+static uint8_t staging[BT_STAGING_BUFFERS][BT_STAGING_BYTES]
+    __attribute__((section(".noinit"), aligned(16)));
+static uint8_t program[BT_VIRT_PROGRAM_BYTES] __attribute__((section(".noinit"), aligned(16)));
+
+/* The cluster: one job at a time. Lies in .data, since workers look at it before .bss is cleared. */
+typedef struct virt_cluster {
+    volatile uint32_t open; /* set by the fabric controller once memory is ready */
+    volatile uint32_t job;  /* number of the current job; a change starts it */
+    bt_core_fn fn;
+    void *argument;
+    uint32_t workers;
+    volatile uint32_t arrived;   /* at the barrier */
+    volatile uint32_t round;     /* number of barriers passed */
+    volatile uint32_t finished;  /* workers done with the job */
+} virt_cluster;
+
+static virt_cluster cluster __attribute__((section(".data"))) = {0};
+
+static inline uint32_t hart_id(void) {
+    uint32_t id;
+    __asm__ volatile("csrr %0, mhartid" : "=r"(id));
+    return id;
+}
+
+static inline void allow_wakeup_by(uint32_t sources) {
+    __asm__ volatile("csrw mie, %0" ::"r"(sources));
+}
+
+static inline void wait_for_interrupt(void) {
+    __asm__ volatile("wfi" ::: "memory");
+}
+
+static inline void fence_all(void) {
+    __asm__ volatile("fence iorw, iorw" ::: "memory");
+}
+
+static inline void wake(uint32_t hart) {
+    CLINT_MSIP(hart) = 1u;
+}
+
+/* Clears this hart's pending wake-up; what it announced must be looked at after this. */
+static inline void take_wakeup(uint32_t hart) {
+    CLINT_MSIP(hart) = 0u;
+    fence_all();
+}
+
+static void virt_fence(void *context) {
+    (void)context;
+    fence_all();
+}
+
+/* ------------------------------------------------------------------------------------- cluster */
+
+static void virt_barrier(void *context) {
+    uint32_t hart = hart_id();
+    uint32_t round = cluster.round;
+    (void)context;
+    if (__atomic_add_fetch(&cluster.arrived, 1u, __ATOMIC_ACQ_REL) == cluster.workers) {
+        uint32_t other;
+        cluster.arrived = 0u;
+        __atomic_store_n(&cluster.round, round + 1u, __ATOMIC_RELEASE);
+        for (other = 1u; other <= cluster.workers; other++) {
+            if (other != hart) {
+                wake(other);
+            }
+        }
+        return;
+    }
+    while (__atomic_load_n(&cluster.round, __ATOMIC_ACQUIRE) == round) {
+        wait_for_interrupt();
+        take_wakeup(hart);
+    }
+}
+
+void bt_virt_worker(uint32_t hart) {
+    uint32_t done = 0u;
+    bt_team team;
+    allow_wakeup_by(MIE_SOFTWARE);
+    while (!__atomic_load_n(&cluster.open, __ATOMIC_ACQUIRE)) {
+        wait_for_interrupt();
+        take_wakeup(hart);
+    }
+    team.core = hart - 1u;
+    team.cores = cluster.workers;
+    team.barrier = virt_barrier;
+    team.context = 0;
+    for (;;) {
+        while (__atomic_load_n(&cluster.job, __ATOMIC_ACQUIRE) == done) {
+            wait_for_interrupt();
+            take_wakeup(hart);
+        }
+        done++;
+        cluster.fn(cluster.argument, &team);
+        if (__atomic_add_fetch(&cluster.finished, 1u, __ATOMIC_ACQ_REL) == cluster.workers) {
+            wake(0u);
+        }
+    }
+}
+
+static void virt_run_on_cores(void *context, bt_core_fn fn, void *argument) {
+    uint32_t hart;
+    (void)context;
+    cluster.fn = fn;
+    cluster.argument = argument;
+    __atomic_store_n(&cluster.finished, 0u, __ATOMIC_RELEASE);
+    __atomic_store_n(&cluster.job, cluster.job + 1u, __ATOMIC_RELEASE);
+    for (hart = 1u; hart <= cluster.workers; hart++) {
+        wake(hart);
+    }
+    allow_wakeup_by(MIE_SOFTWARE);
+    while (__atomic_load_n(&cluster.finished, __ATOMIC_ACQUIRE) != cluster.workers) {
+        wait_for_interrupt();
+        take_wakeup(0u);
+    }
+}
+
+/* ----------------------------------------------------------------------------- memory and time */
+
+static void virt_l3_read(void *context, uint32_t offset, void *to, uint32_t bytes) {
+    (void)context;
+    __builtin_memcpy(to, __l3_begin + offset, bytes);
+}
+
+static void virt_l3_write(void *context, uint32_t offset, const void *from, uint32_t bytes) {
+    (void)context;
+    __builtin_memcpy(__l3_begin + offset, from, bytes);
+}
+
+static uint64_t virt_cycles(void *context) {
+    uint32_t high, low, again;
+    (void)context;
+    do {
+        __asm__ volatile("csrr %0, mcycleh" : "=r"(high));
+        __asm__ volatile("csrr %0, mcycle" : "=r"(low));
+        __asm__ volatile("csrr %0, mcycleh" : "=r"(again));
+    } while (high != again);
+    return ((uint64_t)high << 32) | low;
+}
+
+/* ------------------------------------------------------------------------------------ doorbell */
+
+static void doorbell_open(void) {
+    UART_FIFO_CONTROL = 0x07u; /* FIFOs on and empty */
+    UART_INTERRUPT_ENABLE = 0x01u;
+    PLIC_PRIORITY(UART_SOURCE) = 1u;
+    PLIC_ENABLE_HART0 = 1u << UART_SOURCE;
+}
+
+static void virt_idle(void *context) {
+    uint32_t source;
+    (void)context;
+    allow_wakeup_by(MIE_EXTERNAL);
+    wait_for_interrupt();
+    source = PLIC_CLAIM_HART0;
+    while (UART_LINE_STATUS & UART_RECEIVED) {
+        (void)UART_DATA;
+    }
+    if (source != 0u) {
+        PLIC_CLAIM_HART0 = source;
+    }
+    fence_all();
+}
+
+static void virt_notify(void *context) {
+    (void)context;
+    /* A full transmitter already has bytes that the host has not seen: one more tells no more. */
+    if (UART_LINE_STATUS & UART_TRANSMIT_EMPTY) {
+        UART_DATA = 1u;
+    }
+}
+
+/* --------------------------------------------------------------------------------------- stacks */
+
+/* Bytes of [begin, end) that lost their paint, counted from the far end. */
+static uint32_t stack_high_water(const uint32_t *begin, const uint32_t *end) {
+    while (begin < end && *begin == BT_STACK_PAINT) {
+        begin++;
+    }
+    return (uint32_t)(end - begin) * 4u;
+}
+
+static void report_stacks(void) {
+    uint32_t worker;
+    bt_virt_status.fc_stack = stack_high_water(__fc_stack_begin, __fc_stack_end);
+    for (worker = 0u; worker < cluster.workers; worker++) {
+        const uint32_t *begin = __worker_stacks_begin + worker * (BT_WORKER_STACK_BYTES / 4u);
+        bt_virt_status.worker_stack[worker] =
+            stack_high_water(begin, begin + BT_WORKER_STACK_BYTES / 4u);
+    }
+}
+
+void bt_virt_trap(uint32_t cause, uint32_t address, uint32_t value) {
+    bt_virt_status.trap_hart = hart_id();
+    bt_virt_status.trap_cause = cause;
+    bt_virt_status.trap_address = address;
+    bt_virt_status.trap_value = value;
+    fence_all();
+    bt_virt_status.trapped = 1u;
+    virt_notify(0);
+}
+
+/* ------------------------------------------------------------------------------------ main loop */
+
+void bt_virt_controller(void) {
+    static bt_hal hal;
+    static bt_resident resident;
+    static bt_resident_memory memory;
+    uint32_t buffer;
+
+    cluster.workers = bt_virt_boot.harts - 1u;
+    __atomic_store_n(&cluster.open, 1u, __ATOMIC_RELEASE);
+    doorbell_open();
+
+    hal.cores = cluster.workers;
+    hal.kernels = bt_kernels_baseline;
+    hal.arena[BT_LEVEL_L1] = __l1_arena;
+    hal.arena[BT_LEVEL_L2] = __l2_arena;
+    hal.arena[BT_LEVEL_L3] = 0;
+    hal.arena_bytes[BT_LEVEL_L1] = (uint32_t)__l1_arena_bytes;
+    hal.arena_bytes[BT_LEVEL_L2] = (uint32_t)__l2_arena_bytes;
+    hal.arena_bytes[BT_LEVEL_L3] = (uint32_t)__l3_bytes;
+    hal.run_on_cores = virt_run_on_cores;
+    hal.l3_read = virt_l3_read;
+    hal.l3_write = virt_l3_write;
+    hal.cycles = virt_cycles;
+    hal.fence = virt_fence;
+    hal.idle = virt_idle;
+    hal.notify = virt_notify;
+
+    memory.mailbox = &bt_virt_mailbox;
+    memory.records = records;
+    memory.records_address = (uint32_t)records;
+    for (buffer = 0u; buffer < BT_STAGING_BUFFERS; buffer++) {
+        memory.staging[buffer] = staging[buffer];
+        memory.staging_address[buffer] = (uint32_t)staging[buffer];
+    }
+    memory.program = program;
+    memory.program_bytes = sizeof program;
+
+    bt_resident_init(&resident, &hal, &memory, BT_BUILD_ID, bt_virt_boot.generation);
+    virt_notify(0);
+    for (;;) {
+        if (bt_resident_poll(&resident)) {
+            report_stacks();
+        } else {
+            virt_idle(0);
+        }
+    }
+}
