@@ -10,7 +10,8 @@
 
 #define BT_FETCH_WORDS 64u
 
-/* ------------------------------------------------------------------------------------- sequences */
+/* ------------------------------------------------------------------------------------- sequences
+ */
 
 typedef struct bt_run {
     bt_machine machine;
@@ -23,8 +24,7 @@ static void run_on_core(void *argument, const bt_team *team) {
     bt_interp_run(&run->machine, run->sequence, run->scalars, team);
 }
 
-static void run_sequence(bt_resident *resident, uint32_t sequence,
-                         const bt_step_scalars *scalars) {
+static void run_sequence(bt_resident *resident, uint32_t sequence, const bt_step_scalars *scalars) {
     const bt_hal *hal = resident->hal;
     bt_mailbox *mailbox = resident->memory.mailbox;
     bt_run run;
@@ -49,7 +49,8 @@ static void run_training_sequence(bt_resident *resident, uint32_t sequence,
     resident->training_cycles += hal->cycles(hal->context) - begin;
 }
 
-/* ------------------------------------------------------------------------------- memory and spaces */
+/* ------------------------------------------------------------------------------- memory and spaces
+ */
 
 static const bt_tensor *tensor_table(const bt_resident *resident) {
     return (const bt_tensor *)(const void *)((const uint8_t *)resident->program +
@@ -165,7 +166,8 @@ static uint32_t locate(const bt_resident *resident, uint32_t space, uint32_t off
     return BT_RESULT_OK;
 }
 
-/* --------------------------------------------------------------------------------------- samples */
+/* --------------------------------------------------------------------------------------- samples
+ */
 
 static uint32_t sample_exists(const bt_resident *resident, uint32_t index) {
     return index < store_bytes(resident) / resident->sample.record_bytes;
@@ -270,7 +272,8 @@ static uint32_t train_samples(bt_resident *resident, bt_step_scalars *scalars,
     return BT_RESULT_OK;
 }
 
-/* -------------------------------------------------------------------------------------- commands */
+/* -------------------------------------------------------------------------------------- commands
+ */
 
 static float float_of(uint32_t bits) {
     float value;
@@ -284,9 +287,7 @@ static uint32_t bits_of(float value) {
     return bits;
 }
 
-static uint32_t is_finite(float value) {
-    return (bits_of(value) & 0x7F800000u) != 0x7F800000u;
-}
+static uint32_t is_finite(float value) { return (bits_of(value) & 0x7F800000u) != 0x7F800000u; }
 
 static void set_scalars(const bt_resident *resident, const bt_step_command *step,
                         bt_step_scalars *out) {
@@ -327,8 +328,7 @@ static uint32_t command_write(bt_resident *resident, const uint32_t *arguments) 
     return BT_RESULT_OK;
 }
 
-static uint32_t command_read(bt_resident *resident, const uint32_t *arguments,
-                             uint32_t *results) {
+static uint32_t command_read(bt_resident *resident, const uint32_t *arguments, uint32_t *results) {
     const bt_hal *hal = resident->hal;
     uint32_t length = arguments[2];
     uint8_t *staging = staging_buffer(resident, arguments[3]);
@@ -347,8 +347,7 @@ static uint32_t command_read(bt_resident *resident, const uint32_t *arguments,
     return BT_RESULT_OK;
 }
 
-static uint32_t command_load(bt_resident *resident, const uint32_t *arguments,
-                             uint32_t *results) {
+static uint32_t command_load(bt_resident *resident, const uint32_t *arguments, uint32_t *results) {
     bt_fault_location where;
     forget_program(resident);
     if (arguments[0] > resident->memory.program_bytes) {
@@ -496,8 +495,8 @@ static uint32_t command_accumulate(bt_resident *resident, const uint32_t *argume
     }
     step.samples = arguments[0];
     set_scalars(resident, &step, &scalars);
-    result = train_samples(resident, &scalars, indices, step.samples, &sum,
-                           (float *)(void *)indices);
+    result =
+        train_samples(resident, &scalars, indices, step.samples, &sum, (float *)(void *)indices);
     results[0] = bt_crc32c(0, indices, step.samples * sizeof *indices);
     return result;
 }

@@ -12,8 +12,8 @@
 
 typedef struct bt_resident_memory {
     bt_mailbox *mailbox;
-    bt_record *records;                     /* BT_RECORD_CAPACITY */
-    uint8_t *staging[BT_STAGING_BUFFERS];   /* BT_STAGING_BYTES each */
+    bt_record *records;                           /* BT_RECORD_CAPACITY */
+    uint8_t *staging[BT_STAGING_BUFFERS];         /* BT_STAGING_BYTES each */
     uint32_t staging_address[BT_STAGING_BUFFERS]; /* as the host sees them */
     uint32_t records_address;
     uint8_t *program; /* 4-byte aligned */
@@ -24,7 +24,7 @@ typedef struct bt_resident {
     const bt_hal *hal;
     bt_resident_memory memory;
     const bt_program_header *program; /* NULL before LOAD */
-    uint32_t format; /* of the sample store; 0: none */
+    uint32_t format;                  /* of the sample store; 0: none */
     uint32_t channels;
     bt_sample_layout sample;
     uint32_t seed[2];

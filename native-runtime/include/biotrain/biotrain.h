@@ -343,6 +343,8 @@ typedef struct bt_device_options {
     uint32_t log_level; /* bt_log_level */
     bt_log_fn log;      /* may be NULL */
     void *log_user;
+    const uint8_t *firmware; /* ELF for links that load one; NULL: the URI names a file */
+    size_t firmware_bytes;
     uint32_t timeout_ms; /* deadline of one answer without progress; 0: the link's default */
 } bt_device_options;
 

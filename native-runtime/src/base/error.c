@@ -38,9 +38,7 @@ bt_status bt_error_append(bt_status status, const char *format, ...) {
     return status;
 }
 
-uint32_t bt_error_depth(void) {
-    return error_stack.depth;
-}
+uint32_t bt_error_depth(void) { return error_stack.depth; }
 
 const char *bt_error_message(uint32_t index) {
     return index < error_stack.depth ? error_stack.text[index] : "";

@@ -17,9 +17,7 @@ static uint32_t word(const uint8_t *at) {
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-static uint32_t half(const uint8_t *at) {
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8;
-}
+static uint32_t half(const uint8_t *at) { return (uint32_t)at[0] | (uint32_t)at[1] << 8; }
 
 static int inside(const bt_elf *elf, uint64_t offset, uint64_t bytes) {
     return offset + bytes <= elf->size;
@@ -29,8 +27,9 @@ static bt_status find_symbols(bt_elf *elf) {
     uint32_t table = word(elf->bytes + 32);
     uint32_t count = half(elf->bytes + 48);
     if (half(elf->bytes + 46) != SHDR_BYTES || !inside(elf, table, (uint64_t)count * SHDR_BYTES)) {
-        BT_FAIL(BT_ERROR_ARGUMENT, "The firmware's section table (%u entries at offset %u) lies "
-                                   "outside the file of %u bytes; the file is damaged.",
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "The firmware's section table (%u entries at offset %u) lies "
+                "outside the file of %u bytes; the file is damaged.",
                 count, table, elf->size);
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -40,8 +39,9 @@ static bt_status find_symbols(bt_elf *elf) {
         }
         uint32_t link = word(section + 24);
         if (link >= count) {
-            BT_FAIL(BT_ERROR_ARGUMENT, "The firmware's symbol table names string section %u of %u; "
-                                       "the file is damaged.",
+            BT_FAIL(BT_ERROR_ARGUMENT,
+                    "The firmware's symbol table names string section %u of %u; "
+                    "the file is damaged.",
                     link, count);
         }
         const uint8_t *strings = elf->bytes + table + (size_t)link * SHDR_BYTES;
@@ -67,16 +67,18 @@ bt_status bt_elf_open(const uint8_t *bytes, size_t size, bt_elf *out) {
     bt_elf elf = {.bytes = bytes, .size = (uint32_t)size};
     if (size < EHDR_BYTES || size > UINT32_MAX || memcmp(bytes, identity, sizeof identity) != 0 ||
         half(bytes + 18) != MACHINE_RISCV) {
-        BT_FAIL(BT_ERROR_ARGUMENT, "The firmware (%zu bytes) is not a 32-bit little-endian RISC-V "
-                                   "ELF; pass the .elf file of a BioTrain firmware.",
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "The firmware (%zu bytes) is not a 32-bit little-endian RISC-V "
+                "ELF; pass the .elf file of a BioTrain firmware.",
                 size);
     }
     elf.entry = word(bytes + 24);
     elf.segment_count = half(bytes + 44);
     if (half(bytes + 42) != PHDR_BYTES ||
         !inside(&elf, word(bytes + 28), (uint64_t)elf.segment_count * PHDR_BYTES)) {
-        BT_FAIL(BT_ERROR_ARGUMENT, "The firmware's program headers (%u) lie outside the file of %u "
-                                   "bytes; the file is damaged.",
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "The firmware's program headers (%u) lie outside the file of %u "
+                "bytes; the file is damaged.",
                 elf.segment_count, elf.size);
     }
     BT_TRY(find_symbols(&elf));
@@ -96,10 +98,10 @@ bt_status bt_elf_segment_get(const bt_elf *elf, uint32_t index, bt_elf_segment *
         segment.address = word(header + 12);
         segment.file_bytes = word(header + 16);
         segment.memory_bytes = word(header + 20);
-        if (!inside(elf, offset, segment.file_bytes) ||
-            segment.file_bytes > segment.memory_bytes) {
-            BT_FAIL(BT_ERROR_ARGUMENT, "Segment %u of the firmware (%u bytes at offset %u) lies "
-                                       "outside the file of %u bytes; the file is damaged.",
+        if (!inside(elf, offset, segment.file_bytes) || segment.file_bytes > segment.memory_bytes) {
+            BT_FAIL(BT_ERROR_ARGUMENT,
+                    "Segment %u of the firmware (%u bytes at offset %u) lies "
+                    "outside the file of %u bytes; the file is damaged.",
                     index, segment.file_bytes, offset, elf->size);
         }
         segment.data = elf->bytes + offset;
@@ -119,7 +121,8 @@ bt_status bt_elf_symbol(const bt_elf *elf, const char *name, uint32_t *address, 
             return BT_OK;
         }
     }
-    BT_FAIL(BT_ERROR_ARGUMENT, "The firmware has no symbol %s; it is not a BioTrain firmware, or "
-                               "its symbols were stripped.",
+    BT_FAIL(BT_ERROR_ARGUMENT,
+            "The firmware has no symbol %s; it is not a BioTrain firmware, or "
+            "its symbols were stripped.",
             name);
 }

@@ -18,7 +18,8 @@ typedef struct bt_elf {
     uint32_t strings_bytes;
 } bt_elf;
 
-/* Part of memory that loading fills: file_bytes from data, the rest up to memory_bytes with zero. */
+/* Part of memory that loading fills: file_bytes from data, the rest up to memory_bytes with zero.
+ */
 typedef struct bt_elf_segment {
     uint32_t address; /* physical */
     const uint8_t *data;

@@ -1,7 +1,7 @@
 /*
  * HAL of QEMU's virt machine: hart 0 is the fabric controller, harts 1 … n are the cluster's
- * workers. Idle harts sleep in wfi and are woken by software interrupts of the CLINT; nothing spins,
- * because the machine below may have fewer processors than harts.
+ * workers. Idle harts sleep in wfi and are woken by software interrupts of the CLINT; nothing
+ * spins, because the machine below may have fewer processors than harts.
  *
  * The doorbell is the UART: a byte from the host wakes the fabric controller, a byte to the host
  * says that the mailbox has changed. The bytes themselves mean nothing.
@@ -43,16 +43,17 @@ static uint8_t staging[BT_STAGING_BUFFERS][BT_STAGING_BYTES]
     __attribute__((section(".noinit"), aligned(16)));
 static uint8_t program[BT_VIRT_PROGRAM_BYTES] __attribute__((section(".noinit"), aligned(16)));
 
-/* The cluster: one job at a time. Lies in .data, since workers look at it before .bss is cleared. */
+/* The cluster: one job at a time. Lies in .data, since workers look at it before .bss is cleared.
+ */
 typedef struct virt_cluster {
     volatile uint32_t open; /* set by the fabric controller once memory is ready */
     volatile uint32_t job;  /* number of the current job; a change starts it */
     bt_core_fn fn;
     void *argument;
     uint32_t workers;
-    volatile uint32_t arrived;   /* at the barrier */
-    volatile uint32_t round;     /* number of barriers passed */
-    volatile uint32_t finished;  /* workers done with the job */
+    volatile uint32_t arrived;  /* at the barrier */
+    volatile uint32_t round;    /* number of barriers passed */
+    volatile uint32_t finished; /* workers done with the job */
 } virt_cluster;
 
 static virt_cluster cluster __attribute__((section(".data"))) = {0};
@@ -67,17 +68,11 @@ static inline void allow_wakeup_by(uint32_t sources) {
     __asm__ volatile("csrw mie, %0" ::"r"(sources));
 }
 
-static inline void wait_for_interrupt(void) {
-    __asm__ volatile("wfi" ::: "memory");
-}
+static inline void wait_for_interrupt(void) { __asm__ volatile("wfi" ::: "memory"); }
 
-static inline void fence_all(void) {
-    __asm__ volatile("fence iorw, iorw" ::: "memory");
-}
+static inline void fence_all(void) { __asm__ volatile("fence iorw, iorw" ::: "memory"); }
 
-static inline void wake(uint32_t hart) {
-    CLINT_MSIP(hart) = 1u;
-}
+static inline void wake(uint32_t hart) { CLINT_MSIP(hart) = 1u; }
 
 /* Clears this hart's pending wake-up; what it announced must be looked at after this. */
 static inline void take_wakeup(uint32_t hart) {

@@ -1,6 +1,6 @@
 /*
- * What the qemu: link and the virt firmware share beside the mailbox: two blocks that the host finds
- * by symbol in the ELF.
+ * What the qemu: link and the virt firmware share beside the mailbox: two blocks that the host
+ * finds by symbol in the ELF.
  */
 #ifndef BT_VIRT_H
 #define BT_VIRT_H

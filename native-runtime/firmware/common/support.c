@@ -1,4 +1,4 @@
-/* The three functions that a compiler calls on its own, for devices without a C library. */
+/* The functions that a compiler calls on its own, for devices without its run-time library. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,4 +49,19 @@ void *memmove(void *to, const void *from, size_t size) {
         destination[size] = source[size];
     }
     return to;
+}
+
+/* Quotient of 64-bit numbers: bit by bit, since only the validator needs it. */
+uint64_t __udivdi3(uint64_t numerator, uint64_t denominator) {
+    uint64_t quotient = 0;
+    uint64_t remainder = 0;
+    int bit;
+    for (bit = 63; bit >= 0; bit--) {
+        remainder = remainder << 1 | (numerator >> bit & 1u);
+        if (remainder >= denominator) {
+            remainder -= denominator;
+            quotient |= (uint64_t)1 << bit;
+        }
+    }
+    return quotient;
 }

@@ -1,0 +1,36 @@
+/*
+ * What the device's code needs from a platform. A back-end fills one bt_hal; only src/hal and
+ * firmware/hal know a platform.
+ *
+ * Shared with the device: C99, no libc.
+ */
+#ifndef BT_HAL_H
+#define BT_HAL_H
+
+#include "kernels/kernel.h"
+
+/* Runs on every core of the cluster at once. */
+typedef void (*bt_core_fn)(void *argument, const bt_team *team);
+
+typedef struct bt_hal {
+    void *context;
+    uint32_t cores;
+    const bt_kernel_fn *kernels;
+    uint8_t *arena[BT_LEVEL_COUNT]; /* of programs; arena[BT_LEVEL_L3] is NULL where L3 is not mapped */
+    uint32_t arena_bytes[BT_LEVEL_COUNT];
+    /* Runs fn on all cores and returns when the last one has. Caller: the fabric controller. */
+    void (*run_on_cores)(void *context, bt_core_fn fn, void *argument);
+    /* Copies between external memory (L3, byte offset) and L2; return when done. */
+    void (*l3_read)(void *context, uint32_t offset, void *to, uint32_t bytes);
+    void (*l3_write)(void *context, uint32_t offset, const void *from, uint32_t bytes);
+    /* Free-running counter of core cycles; 0 where there is none. */
+    uint64_t (*cycles)(void *context);
+    /* Orders earlier writes before later ones, as seen by the host. */
+    void (*fence)(void *context);
+    /* Sleeps until the host may have posted a command; may return early. */
+    void (*idle)(void *context);
+    /* Tells a host that may sleep that the mailbox has changed. */
+    void (*notify)(void *context);
+} bt_hal;
+
+#endif

@@ -1,0 +1,26 @@
+/* Dropout: the mask is a pure function of seed, stream, micro-batch and element. */
+#include "kernels/kernels.h"
+#include "kernels/philox.h"
+
+/*
+ * x y | ratio, stream: y = x / (1 - ratio) with probability 1 - ratio, else 0; y may take the place
+ * of x. Applied to dy, the same instruction gives dx. Four elements share one counter.
+ */
+void BT_KERNEL(bt_dropout)(const bt_call *call, const bt_team *team) {
+    const float *x = bt_call_operand(call, 0);
+    float *y = bt_call_operand(call, 1);
+    float ratio = bt_call_float(call, 0);
+    float scale = 1.0f / (1.0f - ratio);
+    uint32_t elements = bt_call_elements(call, 1);
+    uint32_t begin, end;
+    bt_team_share(team, bt_divide_up(elements, 4), &begin, &end);
+    for (uint32_t quad = begin; quad < end; quad++) {
+        uint32_t counter[4] = {quad, bt_call_count(call, 1), call->scalars->micro_step, 0};
+        uint32_t word[4];
+        bt_philox(call->scalars->seed, counter, word);
+        for (uint32_t i = 0; i < 4 && quad * 4 + i < elements; i++) {
+            uint32_t keep = bt_philox_uniform(word[i]) >= ratio;
+            y[quad * 4 + i] = keep ? x[quad * 4 + i] * scale : 0.0f;
+        }
+    }
+}

@@ -1,0 +1,231 @@
+/*
+ * Group, layer and instance normalisation: rows are normalised one by one.
+ *
+ * Statistics are sums over the blocks of a row (reduce.h): the mean first, then the squares of the
+ * differences. With span > 1 a block never crosses a channel: every channel of a row is cut into
+ * blocks of its own, ordered by channel, then position. With span == 1 the whole row is cut. All
+ * cores share the blocks of all rows; a block's sum goes to partials, and after a barrier every
+ * core that needs a row's statistics folds that row's blocks in order.
+ */
+#include "kernels/math.h"
+#include "kernels/reduce.h"
+
+typedef struct rows_view {
+    uint32_t rows, length;
+    uint32_t groups;   /* rows r, r + groups, … share parameters */
+    uint32_t channels; /* parameters of a row */
+    uint32_t span;     /* neighbouring elements that share a parameter */
+    uint32_t piece;    /* elements of a row that are cut into blocks together */
+    uint32_t piece_blocks;
+    uint32_t blocks; /* of a row */
+    float epsilon;
+} rows_view;
+
+/* A block of a row, and what it reads of the parameters. */
+typedef struct row_block {
+    uint32_t row;
+    uint32_t number;    /* in its row */
+    uint32_t start;     /* first element, in the tensor */
+    uint32_t count;     /* elements */
+    uint32_t parameter; /* of the first element */
+} row_block;
+
+static rows_view rows_view_get(const bt_call *call) {
+    rows_view v;
+    v.rows = bt_call_count(call, 0);
+    v.length = bt_call_count(call, 1);
+    v.groups = bt_call_count(call, 2);
+    v.channels = bt_call_count(call, 3);
+    v.span = bt_call_count(call, 4);
+    v.piece = v.span > 1 ? v.span : v.length;
+    v.piece_blocks = bt_divide_up(v.piece, BT_REDUCTION_BLOCK);
+    v.blocks = v.length / v.piece * v.piece_blocks;
+    v.epsilon = bt_call_float(call, 5);
+    return v;
+}
+
+static row_block row_block_get(const rows_view *v, uint32_t unit) {
+    row_block b;
+    b.row = unit / v->blocks;
+    b.number = unit % v->blocks;
+    uint32_t piece = b.number / v->piece_blocks;
+    uint32_t first = b.number % v->piece_blocks * BT_REDUCTION_BLOCK;
+    b.start = b.row * v->length + piece * v->piece + first;
+    b.count = bt_min(BT_REDUCTION_BLOCK, v->piece - first);
+    b.parameter = b.row % v->groups * v->channels + (v->span > 1 ? piece : first);
+    return b;
+}
+
+/* Sum over a row's blocks of entry which (0 or 1) of their partials. */
+static float fold(const rows_view *v, const float *partials, uint32_t row, uint32_t which) {
+    float total = 0.0f;
+    for (uint32_t block = 0; block < v->blocks; block++) {
+        total += partials[(row * v->blocks + block) * 2 + which];
+    }
+    return total;
+}
+
+/* What elements [first, first + count) of a block read of a parameter; fallback without one. */
+static void spread(const rows_view *v, const row_block *b, const float *parameter, float fallback,
+                   uint32_t first, uint32_t count, float *out) {
+    if (parameter && v->span == 1) {
+        for (uint32_t i = 0; i < count; i++) {
+            out[i] = parameter[b->parameter + first + i];
+        }
+        return;
+    }
+    float value = parameter ? parameter[b->parameter] : fallback;
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] = value;
+    }
+}
+
+/* x scale? bias? y stats partials; y may take the place of x. */
+void BT_KERNEL(bt_norm_forward)(const bt_call *call, const bt_team *team) {
+    rows_view v = rows_view_get(call);
+    const float *x = bt_call_operand(call, 0);
+    const float *scale = bt_call_operand(call, 1);
+    const float *bias = bt_call_operand(call, 2);
+    float *y = bt_call_operand(call, 3);
+    float *stats = bt_call_operand(call, 4);
+    float *partials = bt_call_operand(call, 5);
+    float elements = (float)v.length;
+    uint32_t begin, end;
+    bt_team_share(team, v.rows * v.blocks, &begin, &end);
+
+    for (uint32_t unit = begin; unit < end; unit++) {
+        row_block b = row_block_get(&v, unit);
+        partials[unit * 2] = bt_block_sum(x + b.start, b.count);
+    }
+    bt_team_barrier(team);
+    float mean = 0.0f;
+    for (uint32_t unit = begin; unit < end; unit++) {
+        row_block b = row_block_get(&v, unit);
+        if (unit == begin || b.number == 0) {
+            mean = fold(&v, partials, b.row, 0) / elements;
+        }
+        partials[unit * 2 + 1] = bt_block_variance(x + b.start, mean, b.count);
+    }
+    bt_team_barrier(team);
+    float inverse = 0.0f;
+    for (uint32_t unit = begin; unit < end; unit++) {
+        row_block b = row_block_get(&v, unit);
+        if (unit == begin || b.number == 0) {
+            mean = fold(&v, partials, b.row, 0) / elements;
+            inverse = 1.0f / bt_sqrtf(fold(&v, partials, b.row, 1) / elements + v.epsilon);
+        }
+        if (b.number == 0) {
+            stats[b.row * 2] = mean;
+            stats[b.row * 2 + 1] = inverse;
+        }
+        for (uint32_t first = 0; first < b.count; first += BT_CHUNK) {
+            uint32_t n = bt_min(BT_CHUNK, b.count - first);
+            const float *in = x + b.start + first;
+            float *out = y + b.start + first;
+            float factor[BT_CHUNK], result[BT_CHUNK];
+            spread(&v, &b, scale, 1.0f, first, n, factor);
+            spread(&v, &b, bias, 0.0f, first, n, result);
+            for (uint32_t i = 0; i < n; i++) {
+                result[i] = bt_fma((in[i] - mean) * inverse, factor[i], result[i]);
+            }
+            for (uint32_t i = 0; i < n; i++) {
+                out[i] = result[i];
+            }
+        }
+    }
+}
+
+/*
+ * x dy scale? stats dx partials; dx may take the place of dy. With g = dy * scale and the
+ * normalised n = (x - mean) * inverse: dx = inverse * (g - mean(g) - n * mean(g * n)).
+ */
+void BT_KERNEL(bt_norm_grad_input)(const bt_call *call, const bt_team *team) {
+    rows_view v = rows_view_get(call);
+    const float *x = bt_call_operand(call, 0);
+    const float *dy = bt_call_operand(call, 1);
+    const float *scale = bt_call_operand(call, 2);
+    const float *stats = bt_call_operand(call, 3);
+    float *dx = bt_call_operand(call, 4);
+    float *partials = bt_call_operand(call, 5);
+    float elements = (float)v.length;
+    uint32_t begin, end;
+    bt_team_share(team, v.rows * v.blocks, &begin, &end);
+
+    for (uint32_t unit = begin; unit < end; unit++) {
+        row_block b = row_block_get(&v, unit);
+        float mean = stats[b.row * 2], inverse = stats[b.row * 2 + 1];
+        bt_sum plain, normalized;
+        bt_sum_clear(&plain);
+        bt_sum_clear(&normalized);
+        for (uint32_t first = 0; first < b.count; first += BT_CHUNK) {
+            uint32_t n = bt_min(BT_CHUNK, b.count - first);
+            const float *in = x + b.start + first;
+            const float *gradient = dy + b.start + first;
+            float g[BT_CHUNK], product[BT_CHUNK];
+            spread(&v, &b, scale, 1.0f, first, n, g);
+            for (uint32_t i = 0; i < n; i++) {
+                g[i] *= gradient[i];
+                product[i] = g[i] * ((in[i] - mean) * inverse);
+            }
+            bt_sum_add(&plain, g, n);
+            bt_sum_add(&normalized, product, n);
+        }
+        partials[unit * 2] = bt_sum_value(&plain);
+        partials[unit * 2 + 1] = bt_sum_value(&normalized);
+    }
+    bt_team_barrier(team);
+    float mean_g = 0.0f, mean_gn = 0.0f;
+    for (uint32_t unit = begin; unit < end; unit++) {
+        row_block b = row_block_get(&v, unit);
+        float mean = stats[b.row * 2], inverse = stats[b.row * 2 + 1];
+        if (unit == begin || b.number == 0) {
+            mean_g = fold(&v, partials, b.row, 0) / elements;
+            mean_gn = fold(&v, partials, b.row, 1) / elements;
+        }
+        for (uint32_t first = 0; first < b.count; first += BT_CHUNK) {
+            uint32_t n = bt_min(BT_CHUNK, b.count - first);
+            const float *in = x + b.start + first;
+            const float *gradient = dy + b.start + first;
+            float *out = dx + b.start + first;
+            float g[BT_CHUNK];
+            spread(&v, &b, scale, 1.0f, first, n, g);
+            for (uint32_t i = 0; i < n; i++) {
+                float normalized = (in[i] - mean) * inverse;
+                g[i] = inverse * bt_fma(-normalized, mean_gn, g[i] * gradient[i] - mean_g);
+            }
+            for (uint32_t i = 0; i < n; i++) {
+                out[i] = g[i];
+            }
+        }
+    }
+}
+
+/* x dy stats dscale+=? dbias+=? */
+void BT_KERNEL(bt_norm_grad_parameters)(const bt_call *call, const bt_team *team) {
+    rows_view v = rows_view_get(call);
+    const float *x = bt_call_operand(call, 0);
+    const float *dy = bt_call_operand(call, 1);
+    const float *stats = bt_call_operand(call, 2);
+    float *dscale = bt_call_operand(call, 3);
+    float *dbias = bt_call_operand(call, 4);
+    uint32_t begin, end;
+    bt_team_share(team, v.groups * v.channels, &begin, &end);
+    for (uint32_t p = begin; p < end; p++) {
+        uint32_t group = p / v.channels;
+        uint32_t first = p % v.channels * v.span;
+        for (uint32_t row = group; row < v.rows; row += v.groups) {
+            const float *in = x + row * v.length + first;
+            const float *gradient = dy + row * v.length + first;
+            for (uint32_t i = 0; i < v.span; i += BT_REDUCTION_BLOCK) {
+                uint32_t n = bt_min(BT_REDUCTION_BLOCK, v.span - i);
+                if (dscale) {
+                    dscale[p] += bt_block_normalized_dot(in + i, gradient + i, stats[row * 2],
+                                                         stats[row * 2 + 1], n);
+                }
+                if (dbias) {
+                    dbias[p] += bt_block_sum(gradient + i, n);
+                }
+            }
+        }
+    }
+}

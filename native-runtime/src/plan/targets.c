@@ -1,0 +1,32 @@
+/* Targets that ship. */
+#include <string.h>
+
+#include "base/error.h"
+
+static const bt_target targets[] = {
+    /* L1: 128 KiB less stacks; L2: 1.5 MiB less the firmware; L3: external memory, by DMA only. */
+    {.struct_size = sizeof(bt_target),
+     .cores = 8,
+     .l1_bytes = 114688,
+     .l2_bytes = 1310720,
+     .l3_bytes = 33554432,
+     .name = "gap9"},
+    {.struct_size = sizeof(bt_target),
+     .cores = 8,
+     .l1_bytes = 1u << 20,
+     .l2_bytes = 512u << 20,
+     .l3_bytes = 1u << 30,
+     .name = "host"},
+};
+
+bt_status bt_target_find(const char *name, bt_target *out) {
+    BT_REQUIRE(name);
+    BT_REQUIRE(out);
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        if (strcmp(targets[i].name, name) == 0) {
+            *out = targets[i];
+            return BT_OK;
+        }
+    }
+    BT_FAIL(BT_ERROR_ARGUMENT, "There is no target '%s'; gap9 and host are known.", name);
+}

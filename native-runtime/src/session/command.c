@@ -1,0 +1,261 @@
+#include "base/error.h"
+#include "program/program.h"
+#include "session/device.h"
+
+#include <string.h>
+#include <time.h>
+
+/* How long one wait lasts before the link's state, deadline and abort flag are looked at. */
+#define BT_SLICE_NS 20000000u
+
+static const char *const command_names[] = {
+    [BT_COMMAND_PING] = "PING",         [BT_COMMAND_RESET] = "RESET",
+    [BT_COMMAND_WRITE] = "WRITE",       [BT_COMMAND_READ] = "READ",
+    [BT_COMMAND_LOAD] = "LOAD",         [BT_COMMAND_SAMPLES] = "SAMPLES",
+    [BT_COMMAND_TRAIN] = "TRAIN",       [BT_COMMAND_ACCUMULATE] = "ACCUMULATE",
+    [BT_COMMAND_UPDATE] = "UPDATE",     [BT_COMMAND_EVALUATE] = "EVALUATE",
+    [BT_COMMAND_PROGRESS] = "PROGRESS", [BT_COMMAND_STATISTICS] = "STATISTICS",
+};
+
+static uint64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bt_status bt_device_read(bt_device *device, uint32_t address, void *to, uint32_t bytes) {
+    uint64_t begin = now_ns();
+    bt_status status = device->link->operations->read(device->link, address, to, bytes);
+    device->link_nanoseconds += now_ns() - begin;
+    device->bytes_from_device += bytes;
+    return status;
+}
+
+bt_status bt_device_write(bt_device *device, uint32_t address, const void *from, uint32_t bytes) {
+    uint64_t begin = now_ns();
+    bt_status status = device->link->operations->write(device->link, address, from, bytes);
+    device->link_nanoseconds += now_ns() - begin;
+    device->bytes_to_device += bytes;
+    return status;
+}
+
+/* Address of a member of the mailbox. */
+#define BT_MAILBOX_ADDRESS(device, member)                                                         \
+    ((device)->link->mailbox_address + (uint32_t)offsetof(bt_mailbox, member))
+
+/* The words that the device writes while it runs: status … completed. */
+static bt_status read_device_words(bt_device *device) {
+    return bt_device_read(device, BT_MAILBOX_ADDRESS(device, status), &device->mailbox.status,
+                          (uint32_t)(sizeof(bt_mailbox) - offsetof(bt_mailbox, status)));
+}
+
+static bt_status deadline_passed(const bt_device *device) {
+    const bt_mailbox *mailbox = &device->mailbox;
+    static const char *const states[] = {"booting", "idle", "busy"};
+    BT_FAIL(BT_ERROR_TIMEOUT,
+            "The device did not complete %s within %u ms without progress; it last reported state "
+            "%s, heartbeat %u, %u training steps, last command %u of %u. Raise the timeout of the "
+            "device if the work is long, otherwise open the device again.",
+            command_names[device->command], device->options.timeout_ms,
+            mailbox->state <= BT_STATE_BUSY ? states[mailbox->state] : "unknown",
+            mailbox->heartbeat, mailbox->record_count, mailbox->completed, device->sequence);
+}
+
+bt_status bt_command_wait(bt_device *device, bt_progress_fn progress, void *user) {
+    const bt_link_operations *link = device->link->operations;
+    bt_mailbox *mailbox = &device->mailbox;
+    uint64_t deadline = now_ns() + device->options.timeout_ms * 1000000ull;
+    while (device->in_flight) {
+        uint32_t heartbeat = mailbox->heartbeat;
+        uint32_t records = mailbox->record_count;
+        BT_TRY(read_device_words(device));
+        if (mailbox->completed == device->sequence) {
+            /* The results before it may have been read too early. */
+            BT_TRY(read_device_words(device));
+            device->in_flight = false;
+        }
+        if (progress != NULL) {
+            BT_TRY(progress(user));
+        }
+        if (!device->in_flight) {
+            break;
+        }
+        if (mailbox->heartbeat != heartbeat || mailbox->record_count != records) {
+            deadline = now_ns() + device->options.timeout_ms * 1000000ull;
+        } else if (now_ns() > deadline) {
+            return deadline_passed(device);
+        }
+        if (link->state(device->link) == BT_LINK_LOST) {
+            BT_FAIL(BT_ERROR_DEVICE, "The %s: device was lost while it ran %s.", device->link->name,
+                    command_names[device->command]);
+        }
+        if (progress != NULL) {
+            BT_TRY(link->wait_change(device->link, BT_MAILBOX_ADDRESS(device, record_count),
+                                     mailbox->record_count, BT_SLICE_NS));
+        } else {
+            BT_TRY(link->wait_change(device->link, BT_MAILBOX_ADDRESS(device, completed),
+                                     mailbox->completed, BT_SLICE_NS));
+        }
+    }
+    return BT_OK;
+}
+
+bt_status bt_command_post(bt_device *device, uint32_t command, const uint32_t *arguments,
+                          uint32_t count) {
+    BT_TRY(bt_command_wait(device, NULL, NULL));
+    bt_mailbox *mailbox = &device->mailbox;
+    mailbox->command = command;
+    memset(mailbox->arguments, 0, sizeof mailbox->arguments);
+    if (count > 0) {
+        memcpy(mailbox->arguments, arguments, count * sizeof *arguments);
+    }
+    BT_TRY(bt_device_write(device, BT_MAILBOX_ADDRESS(device, command), &mailbox->command,
+                           (1u + BT_MAILBOX_ARGUMENTS) * (uint32_t)sizeof(uint32_t)));
+    mailbox->sequence = device->sequence + 1;
+    BT_TRY(bt_device_write(device, BT_MAILBOX_ADDRESS(device, sequence), &mailbox->sequence,
+                           (uint32_t)sizeof(uint32_t)));
+    device->sequence++;
+    device->command = command;
+    device->in_flight = true;
+    return BT_OK;
+}
+
+bt_status bt_command_result(const bt_device *device) {
+    const char *name = command_names[device->command];
+    switch (device->mailbox.status) {
+    case BT_RESULT_OK:
+        return BT_OK;
+    case BT_RESULT_COMMAND:
+        BT_FAIL(BT_ERROR_DEVICE,
+                "The device does not know the command %s; its firmware does not fit this library.",
+                name);
+    case BT_RESULT_ARGUMENT:
+        BT_FAIL(BT_ERROR_DEVICE, "The device refused %s: an argument is out of range.", name);
+    case BT_RESULT_CRC:
+        BT_FAIL(BT_ERROR_DEVICE,
+                "The data of %s arrived damaged %u times; check the connection to the device.",
+                name, BT_COMMAND_TRIES);
+    case BT_RESULT_STATE:
+        BT_FAIL(
+            BT_ERROR_DEVICE,
+            "The device refused %s: it holds no program or no samples, although they were sent; "
+            "it may have been restarted. Open the device again.",
+            name);
+    case BT_RESULT_PROGRAM:
+        BT_FAIL(BT_ERROR_PROGRAM, "The device refused the program: %s.",
+                bt_program_fault_text((bt_fault)device->mailbox.results[0]));
+    case BT_RESULT_ABORTED:
+        BT_FAIL(BT_ERROR_ABORTED, "%s was stopped on request.", name);
+    default:
+        BT_FAIL(BT_ERROR_DEVICE, "The device answered %s with the unknown result %u.", name,
+                device->mailbox.status);
+    }
+}
+
+bt_status bt_command_run(bt_device *device, uint32_t command, const uint32_t *arguments,
+                         uint32_t count) {
+    BT_TRY(bt_command_post(device, command, arguments, count));
+    BT_TRY(bt_command_wait(device, NULL, NULL));
+    return bt_command_result(device);
+}
+
+bt_status bt_command_run_with(bt_device *device, uint32_t command, uint32_t *arguments,
+                              uint32_t count, uint32_t crc_index, const void *payload,
+                              uint32_t bytes) {
+    arguments[crc_index] = bt_crc32c(0, payload, bytes);
+    for (uint32_t tries = 0; tries < BT_COMMAND_TRIES; tries++) {
+        BT_TRY(bt_device_write(device, device->mailbox.staging[0], payload, bytes));
+        BT_TRY(bt_command_post(device, command, arguments, count));
+        BT_TRY(bt_command_wait(device, NULL, NULL));
+        if (device->mailbox.status != BT_RESULT_CRC) {
+            break;
+        }
+        bt_device_log(device, BT_LOG_WARNING, "%s: data arrived damaged, sending it again.",
+                      command_names[command]);
+    }
+    return bt_command_result(device);
+}
+
+bt_status bt_command_fetch(bt_device *device, void *to, uint32_t bytes) {
+    for (uint32_t tries = 0; tries < BT_COMMAND_TRIES; tries++) {
+        BT_TRY(bt_device_read(device, device->mailbox.staging[0], to, bytes));
+        if (bt_crc32c(0, to, bytes) == device->mailbox.results[0]) {
+            return BT_OK;
+        }
+        bt_device_log(device, BT_LOG_WARNING, "%s: data came back damaged, reading it again.",
+                      command_names[device->command]);
+    }
+    BT_FAIL(BT_ERROR_DEVICE,
+            "The data of %s came back damaged %u times; check the connection to the device.",
+            command_names[device->command], BT_COMMAND_TRIES);
+}
+
+/* One chunk of an upload. */
+typedef struct bt_chunk {
+    uint32_t space;
+    uint32_t offset;
+    uint32_t bytes;
+    uint32_t buffer;
+    const uint8_t *from;
+} bt_chunk;
+
+static bt_status chunk_stage(bt_device *device, const bt_chunk *chunk) {
+    return bt_device_write(device, device->mailbox.staging[chunk->buffer], chunk->from,
+                           chunk->bytes);
+}
+
+static bt_status chunk_post(bt_device *device, const bt_chunk *chunk) {
+    const uint32_t arguments[] = {chunk->space, chunk->offset, chunk->bytes, chunk->buffer,
+                                  bt_crc32c(0, chunk->from, chunk->bytes)};
+    return bt_command_post(device, BT_COMMAND_WRITE, arguments, 5);
+}
+
+/* Waits for a posted chunk; sends it again while it arrives damaged. */
+static bt_status chunk_finish(bt_device *device, const bt_chunk *chunk) {
+    BT_TRY(bt_command_wait(device, NULL, NULL));
+    for (uint32_t tries = 1; device->mailbox.status == BT_RESULT_CRC && tries < BT_COMMAND_TRIES;
+         tries++) {
+        bt_device_log(device, BT_LOG_WARNING, "WRITE: a chunk arrived damaged, sending it again.");
+        BT_TRY(chunk_stage(device, chunk));
+        BT_TRY(chunk_post(device, chunk));
+        BT_TRY(bt_command_wait(device, NULL, NULL));
+    }
+    return bt_command_result(device);
+}
+
+bt_status bt_command_upload(bt_device *device, uint32_t space, uint32_t offset, const void *from,
+                            uint32_t bytes) {
+    bt_chunk posted = {.bytes = 0};
+    for (uint32_t done = 0; done < bytes;) {
+        uint32_t left = bytes - done;
+        bt_chunk next = {
+            .space = space,
+            .offset = offset + done,
+            .bytes = left < BT_STAGING_BYTES ? left : BT_STAGING_BYTES,
+            .buffer = 1u - posted.buffer,
+            .from = (const uint8_t *)from + done,
+        };
+        /* The next chunk travels while the device stores the one before. */
+        BT_TRY(chunk_stage(device, &next));
+        if (posted.bytes > 0) {
+            BT_TRY(chunk_finish(device, &posted));
+        }
+        BT_TRY(chunk_post(device, &next));
+        posted = next;
+        done += next.bytes;
+    }
+    return posted.bytes > 0 ? chunk_finish(device, &posted) : BT_OK;
+}
+
+bt_status bt_command_download(bt_device *device, uint32_t space, uint32_t offset, void *to,
+                              uint32_t bytes) {
+    for (uint32_t done = 0; done < bytes;) {
+        uint32_t left = bytes - done;
+        uint32_t length = left < BT_STAGING_BYTES ? left : BT_STAGING_BYTES;
+        const uint32_t arguments[] = {space, offset + done, length, 0};
+        BT_TRY(bt_command_run(device, BT_COMMAND_READ, arguments, 4));
+        BT_TRY(bt_command_fetch(device, (uint8_t *)to + done, length));
+        done += length;
+    }
+    return BT_OK;
+}

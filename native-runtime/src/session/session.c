@@ -1,0 +1,814 @@
+#include "session/session.h"
+
+#include "base/error.h"
+#include "program/program.h"
+#include "session/device.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Steps of one command: the ring keeps the records of the command before while this one runs. */
+#define BT_STEPS_PER_COMMAND (BT_RECORD_CAPACITY / 2u)
+#define BT_STAGING_WORDS (BT_STAGING_BYTES / 4u)
+
+struct bt_session {
+    bt_device *device; /* NULL once the device was closed */
+    uint8_t *bytes;    /* copy of the program */
+    const bt_program_header *program;
+    const bt_tensor *tensors;
+    uint32_t *named; /* indices of the tensors that have a name */
+    uint32_t named_count;
+    uint32_t format; /* of the sample store; 0: none chosen */
+    uint32_t channels;
+    bt_sample_layout layout;
+    uint32_t sample_count;
+    uint64_t micro_steps;
+    uint64_t updates;
+    float beta1; /* of Adam; 0 without it */
+    float beta2;
+    _Atomic bool abort;
+};
+
+static bt_status require_open(const bt_session *session, const char *function) {
+    if (session == NULL) {
+        BT_FAIL(BT_ERROR_ARGUMENT, "session is NULL in %s; pass a valid pointer.", function);
+    }
+    if (session->device == NULL) {
+        BT_FAIL(BT_ERROR_STATE, "The device of this session was closed before %s.", function);
+    }
+    return BT_OK;
+}
+
+static const char *tensor_name(const bt_session *session, const bt_tensor *tensor) {
+    return (const char *)session->bytes + session->program->names_offset + tensor->name;
+}
+
+/* ------------------------------------------------------------------------------------ life cycle
+ */
+
+static bt_status check_program(const bt_device *device, const uint8_t *bytes, size_t size) {
+    static const char *const levels[] = {"L1", "L2", "L3"};
+    static const char *const sequences[] = {"begin", "train", "update", "evaluate"};
+    const bt_mailbox *mailbox = &device->mailbox;
+    bt_fault_location where;
+    if (size > mailbox->program_bytes) {
+        BT_FAIL(
+            BT_ERROR_CAPACITY,
+            "The program has %zu bytes, but the device takes at most %u; use a smaller network.",
+            size, mailbox->program_bytes);
+    }
+    bt_program_validate(bytes, (uint32_t)size, mailbox->arena_bytes, &where);
+    switch (where.fault) {
+    case BT_FAULT_NONE:
+        return BT_OK;
+    case BT_FAULT_ARENA:
+        for (uint32_t level = 0; level < BT_LEVEL_COUNT; level++) {
+            const bt_program_header *header = (const bt_program_header *)(const void *)bytes;
+            if (header->arena_bytes[level] > mailbox->arena_bytes[level]) {
+                BT_FAIL(BT_ERROR_CAPACITY,
+                        "The program needs %u bytes of %s, but the device has %u; compile it for "
+                        "this device's target.",
+                        header->arena_bytes[level], levels[level], mailbox->arena_bytes[level]);
+            }
+        }
+        break;
+    default:
+        break;
+    }
+    if (where.sequence != BT_NO_TENSOR) {
+        BT_FAIL(BT_ERROR_PROGRAM,
+                "The program is not valid, instruction %u of the %s sequence: %s.",
+                where.instruction, sequences[where.sequence], bt_program_fault_text(where.fault));
+    }
+    if (where.tensor != BT_NO_TENSOR) {
+        BT_FAIL(BT_ERROR_PROGRAM, "The program is not valid, tensor %u: %s.", where.tensor,
+                bt_program_fault_text(where.fault));
+    }
+    BT_FAIL(BT_ERROR_PROGRAM, "The program is not valid: %s.", bt_program_fault_text(where.fault));
+}
+
+static void find_named_tensors(bt_session *session) {
+    for (uint32_t i = 0; i < session->program->tensor_count; i++) {
+        if (session->tensors[i].name != BT_NO_TENSOR) {
+            session->named[session->named_count++] = i;
+        }
+    }
+}
+
+/* Adam's bias corrections are the host's: it knows how many updates were done. */
+static void find_betas(bt_session *session) {
+    const bt_program_header *program = session->program;
+    const uint32_t *words =
+        (const uint32_t *)(const void *)(session->bytes + program->sequence_offset[2]);
+    uint32_t left = program->sequence_words[BT_SEQUENCE_UPDATE];
+    bt_call call;
+    while (left > 0) {
+        uint32_t taken =
+            bt_call_decode(words, left, session->tensors, program->tensor_count, NULL, &call);
+        if (call.opcode == BT_OPCODE_ADAM) {
+            session->beta1 = bt_call_float(&call, 0);
+            session->beta2 = bt_call_float(&call, 1);
+            return;
+        }
+        words += taken;
+        left -= taken;
+    }
+}
+
+static bt_status session_load(bt_session *session, const uint8_t *bytes, size_t size) {
+    bt_device *device = session->device;
+    BT_TRY(check_program(device, bytes, size));
+    session->bytes = malloc(size);
+    if (session->bytes == NULL) {
+        BT_FAIL(BT_ERROR_MEMORY, "No memory for a program of %zu bytes.", size);
+    }
+    memcpy(session->bytes, bytes, size);
+    session->program = (const bt_program_header *)(const void *)session->bytes;
+    session->tensors =
+        (const bt_tensor *)(const void *)(session->bytes + session->program->tensor_offset);
+    session->named = calloc(session->program->tensor_count + 1u, sizeof *session->named);
+    if (session->named == NULL) {
+        BT_FAIL(BT_ERROR_MEMORY, "No memory for the names of %u tensors.",
+                session->program->tensor_count);
+    }
+    find_named_tensors(session);
+    find_betas(session);
+    const uint32_t load[] = {(uint32_t)size};
+    BT_TRY(bt_command_upload(device, BT_SPACE_PROGRAM, 0, bytes, (uint32_t)size));
+    BT_TRY(bt_command_run(device, BT_COMMAND_LOAD, load, 1));
+    bt_device_log(device, BT_LOG_INFO,
+                  "%s: loaded a program of %zu bytes, L1 %u, L2 %u, L3 %u bytes.",
+                  device->info.link, size, session->program->arena_bytes[0],
+                  session->program->arena_bytes[1], session->program->arena_bytes[2]);
+    return BT_OK;
+}
+
+bt_status bt_session_open(bt_device *device, const bt_program *program, bt_session **out) {
+    const uint8_t *bytes;
+    size_t size;
+    BT_REQUIRE(device);
+    BT_REQUIRE(program);
+    BT_REQUIRE(out);
+    BT_TRY(bt_program_bytes(program, &bytes, &size));
+    if (device->session != NULL) {
+        BT_FAIL(BT_ERROR_STATE, "The device already has a session; close that one first.");
+    }
+    bt_session *session = calloc(1, sizeof *session);
+    if (session == NULL) {
+        BT_FAIL(BT_ERROR_MEMORY, "No memory for a session.");
+    }
+    session->device = device;
+    atomic_init(&session->abort, false);
+    bt_status status = session_load(session, bytes, size);
+    if (status != BT_OK) {
+        bt_session_close(session);
+        return bt_error_append(status, "Opening a session on the %s: device.", device->info.link);
+    }
+    device->session = session;
+    *out = session;
+    return BT_OK;
+}
+
+void bt_session_close(bt_session *session) {
+    if (session == NULL) {
+        return;
+    }
+    if (session->device != NULL && session->device->session == session) {
+        session->device->session = NULL;
+    }
+    free(session->named);
+    free(session->bytes);
+    free(session);
+}
+
+void bt_session_detach(bt_session *session) { session->device = NULL; }
+
+void bt_session_abort(bt_session *session) {
+    if (session != NULL) {
+        atomic_store(&session->abort, true);
+    }
+}
+
+/* --------------------------------------------------------------------------------------- samples
+ */
+
+/* Samples that the device's store can hold with this layout. */
+static uint32_t store_capacity(const bt_session *session, const bt_sample_layout *layout) {
+    uint64_t used = (session->program->arena_bytes[BT_LEVEL_L3] + 3ull) & ~3ull;
+    uint32_t all = session->device->mailbox.arena_bytes[BT_LEVEL_L3];
+    return used < all ? (uint32_t)((all - used) / layout->record_bytes) : 0;
+}
+
+/* Rows of one sample: all dimensions but the batch and the last. */
+static uint32_t input_rows(const bt_session *session) {
+    const bt_tensor *input = &session->tensors[session->program->input_tensor];
+    return session->program->input_elements / input->dims[input->rank - 1];
+}
+
+bt_status bt_session_capacity(const bt_session *session, bt_sample_format format,
+                              uint32_t *samples) {
+    BT_TRY(require_open(session, __func__));
+    BT_REQUIRE(samples);
+    bt_sample_layout layout = session->layout;
+    if (session->sample_count > 0 && (uint32_t)format != session->format) {
+        *samples = 0;
+        return BT_OK;
+    }
+    if (session->sample_count == 0) {
+        uint32_t rows = input_rows(session);
+        if (!bt_sample_layout_get(session->program, format, rows == 0 ? 1 : rows, &layout)) {
+            BT_FAIL(BT_ERROR_ARGUMENT,
+                    "Sample format %d is unknown; use BT_SAMPLE_INT16 or BT_SAMPLE_FLOAT32.",
+                    (int)format);
+        }
+    }
+    *samples = store_capacity(session, &layout) - session->sample_count;
+    return BT_OK;
+}
+
+static bt_status check_finite(const float *values, uint32_t count, uint32_t sample,
+                              uint32_t channel_length, const char *what) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (!isfinite(values[i])) {
+            BT_FAIL(BT_ERROR_ARGUMENT,
+                    "The %s of sample %u is %f at channel %u, position %u; values must be finite.",
+                    what, sample, (double)values[i], i / channel_length, i % channel_length);
+        }
+    }
+    return BT_OK;
+}
+
+static bt_status check_samples(const bt_session *session, const bt_samples *samples) {
+    const bt_program_header *program = session->program;
+    uint32_t inputs = program->input_elements;
+    uint32_t outputs = program->output_elements;
+    BT_REQUIRE(samples->inputs);
+    if (program->target_kind == BT_TARGET_CLASS) {
+        BT_REQUIRE(samples->labels);
+    } else {
+        BT_REQUIRE(samples->targets);
+    }
+    for (uint32_t i = 0; i < samples->count; i++) {
+        BT_TRY(check_finite(samples->inputs + (size_t)i * inputs, inputs, i,
+                            inputs / samples->channels, "input"));
+        if (program->target_kind == BT_TARGET_VECTOR) {
+            BT_TRY(check_finite(samples->targets + (size_t)i * outputs, outputs, i, outputs,
+                                "target"));
+        } else if (samples->labels[i] < 0 || (uint32_t)samples->labels[i] >= outputs) {
+            BT_FAIL(BT_ERROR_ARGUMENT,
+                    "The label of sample %u is %d, but the network has %u classes; labels run from "
+                    "0 to %u.",
+                    i, samples->labels[i], outputs, outputs - 1);
+        }
+    }
+    return BT_OK;
+}
+
+/* 16-bit values of one channel: x is about value * scale + offset, exactly if x is constant. */
+static void quantise_channel(const float *x, uint32_t count, float scale_offset[2], int16_t *out) {
+    float low = x[0];
+    float high = x[0];
+    for (uint32_t i = 1; i < count; i++) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
+    }
+    float scale = (float)(((double)high - low) / 65534.0);
+    float offset = (float)(((double)high + low) / 2.0);
+    for (uint32_t i = 0; i < count; i++) {
+        double value = scale > 0.0f ? floor(((double)x[i] - offset) / scale + 0.5) : 0.0;
+        value = value < -32767.0 ? -32767.0 : value > 32767.0 ? 32767.0 : value;
+        out[i] = (int16_t)value;
+    }
+    scale_offset[0] = scale;
+    scale_offset[1] = offset;
+}
+
+/* Writes record number index of samples; to is zeroed. */
+static void encode_sample(const bt_session *session, const bt_samples *samples, uint32_t index,
+                          uint8_t *to) {
+    const bt_program_header *program = session->program;
+    const bt_sample_layout *layout = &session->layout;
+    uint32_t length = program->input_elements / samples->channels;
+    const float *inputs = samples->inputs + (size_t)index * program->input_elements;
+    const void *target = program->target_kind == BT_TARGET_CLASS
+                             ? (const void *)(samples->labels + index)
+                             : samples->targets + (size_t)index * program->output_elements;
+    memcpy(to, target, layout->target_bytes);
+    float *scales = (float *)(void *)(to + layout->target_bytes);
+    uint8_t *data = to + layout->target_bytes + layout->scale_bytes;
+    if (samples->format == BT_SAMPLE_FLOAT32) {
+        memcpy(data, inputs, layout->data_bytes);
+        return;
+    }
+    for (uint32_t channel = 0; channel < samples->channels; channel++) {
+        quantise_channel(inputs + (size_t)channel * length, length, scales + 2 * channel,
+                         (int16_t *)(void *)data + (size_t)channel * length);
+    }
+}
+
+/* Fixes the store's layout with the first samples; later ones must have the same. */
+static bt_status choose_layout(bt_session *session, const bt_samples *samples) {
+    if (session->sample_count > 0) {
+        if (samples->format != session->format || samples->channels != session->channels) {
+            BT_FAIL(BT_ERROR_STATE,
+                    "The store holds samples of format %u with %u channels, so it takes none of "
+                    "format %u with %u; clear the samples first.",
+                    session->format, session->channels, samples->format, samples->channels);
+        }
+        return BT_OK;
+    }
+    bt_sample_layout layout;
+    if (!bt_sample_layout_get(session->program, samples->format, samples->channels, &layout)) {
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "Samples of format %u with %u channels are not possible: use BT_SAMPLE_INT16 or "
+                "BT_SAMPLE_FLOAT32 and a number of channels that divides the %u input elements.",
+                samples->format, samples->channels, session->program->input_elements);
+    }
+    const uint32_t arguments[] = {samples->format, samples->channels};
+    BT_TRY(bt_command_run(session->device, BT_COMMAND_SAMPLES, arguments, 2));
+    session->format = samples->format;
+    session->channels = samples->channels;
+    session->layout = layout;
+    return BT_OK;
+}
+
+bt_status bt_session_upload(bt_session *session, const bt_samples *samples, uint32_t *first) {
+    BT_TRY(require_open(session, __func__));
+    BT_REQUIRE_SIZE(samples);
+    BT_REQUIRE(first);
+    if (samples->count == 0 || samples->channels == 0 ||
+        session->program->input_elements % samples->channels != 0) {
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "%u samples of %u channels cannot be uploaded; at least 1 sample is needed, and a "
+                "number of channels that divides the %u input elements.",
+                samples->count, samples->channels, session->program->input_elements);
+    }
+    BT_TRY(check_samples(session, samples));
+    BT_TRY(choose_layout(session, samples));
+    uint32_t capacity = store_capacity(session, &session->layout);
+    if (samples->count > capacity - session->sample_count) {
+        BT_FAIL(BT_ERROR_CAPACITY,
+                "%u samples of %u bytes do not fit: the device's store holds %u, and %u are in it; "
+                "use fewer samples, 16-bit samples, or clear the store.",
+                samples->count, session->layout.record_bytes, capacity, session->sample_count);
+    }
+    uint32_t bytes = samples->count * session->layout.record_bytes;
+    uint8_t *records = calloc(1, bytes);
+    if (records == NULL) {
+        BT_FAIL(BT_ERROR_MEMORY, "No memory for %u bytes of samples.", bytes);
+    }
+    for (uint32_t i = 0; i < samples->count; i++) {
+        encode_sample(session, samples, i, records + (size_t)i * session->layout.record_bytes);
+    }
+    bt_status status =
+        bt_command_upload(session->device, BT_SPACE_SAMPLES,
+                          session->sample_count * session->layout.record_bytes, records, bytes);
+    free(records);
+    BT_TRY_CONTEXT(status, "Uploading %u samples.", samples->count);
+    *first = session->sample_count;
+    session->sample_count += samples->count;
+    return BT_OK;
+}
+
+bt_status bt_session_clear_samples(bt_session *session) {
+    BT_TRY(require_open(session, __func__));
+    session->sample_count = 0;
+    return BT_OK;
+}
+
+static bt_status check_indices(const bt_session *session, const uint32_t *indices, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++) {
+        if (indices[i] >= session->sample_count) {
+            BT_FAIL(BT_ERROR_ARGUMENT,
+                    "Sample index %u at position %llu is out of range: %u samples were uploaded.",
+                    indices[i], (unsigned long long)i, session->sample_count);
+        }
+    }
+    return BT_OK;
+}
+
+/* -------------------------------------------------------------------------------------- training
+ */
+
+static uint32_t bits_of(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static float float_of(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* 1 - beta^update. By squaring, since the last bit of pow differs between C libraries. */
+static uint32_t correction(float beta, uint64_t update) {
+    double power = 1.0;
+    for (double square = beta; update > 0; square *= square, update >>= 1) {
+        if (update & 1) {
+            power *= square;
+        }
+    }
+    return bits_of((float)(1.0 - power));
+}
+
+static bt_step_command make_step(const bt_session *session, uint32_t samples, float rate,
+                                 uint64_t update) {
+    return (bt_step_command){
+        .samples = samples,
+        .learning_rate = bits_of(rate),
+        .correction1 = correction(session->beta1, update),
+        .correction2 = correction(session->beta2, update),
+    };
+}
+
+static bt_status check_learning_rate(float rate, uint32_t step) {
+    if (!isfinite(rate) || rate < 0.0f) {
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "The learning rate of step %u is %f; it must be finite and not negative.", step,
+                (double)rate);
+    }
+    return BT_OK;
+}
+
+static bt_status check_batch(const bt_session *session, uint64_t samples, const char *what,
+                             uint32_t limit) {
+    uint32_t micro_batch = session->program->micro_batch;
+    if (samples == 0 || samples % micro_batch != 0 || samples > limit) {
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "%s has %llu samples; it must have a multiple of the micro-batch %u, at most %u.",
+                what, (unsigned long long)samples, micro_batch, limit / micro_batch * micro_batch);
+    }
+    return BT_OK;
+}
+
+/* Steps that one command trains. */
+typedef struct bt_train_part {
+    uint32_t first_step;
+    uint32_t steps;
+    uint64_t first_index;
+    uint32_t indices;
+    uint32_t buffer;
+    uint32_t crc;
+} bt_train_part;
+
+typedef struct bt_training {
+    bt_session *session;
+    const bt_step *steps;
+    uint32_t step_count;
+    const uint32_t *indices;
+    bt_step_fn on_step;
+    void *user;
+    uint64_t first_update; /* updates before step 0 */
+    uint32_t reported;     /* steps whose record was read */
+    uint32_t posted_steps; /* of all commands posted so far */
+    bool stop;             /* by on_step or bt_session_abort */
+    bool stop_sent;
+} bt_training;
+
+static bt_status read_records(bt_training *training) {
+    bt_session *session = training->session;
+    bt_device *device = session->device;
+    uint32_t fresh = device->mailbox.record_count - device->records_read;
+    if (fresh > training->posted_steps - training->reported) {
+        BT_FAIL(BT_ERROR_DEVICE,
+                "The device reports %u training steps where at most %u were asked for; it may have "
+                "been restarted. Open the device again.",
+                fresh, training->posted_steps - training->reported);
+    }
+    while (fresh > 0) {
+        bt_record records[BT_STEPS_PER_COMMAND];
+        uint32_t at = device->records_read % BT_RECORD_CAPACITY;
+        uint32_t count = fresh < BT_STEPS_PER_COMMAND ? fresh : BT_STEPS_PER_COMMAND;
+        if (count > BT_RECORD_CAPACITY - at) {
+            count = BT_RECORD_CAPACITY - at;
+        }
+        BT_TRY(bt_device_read(device, device->mailbox.records + at * (uint32_t)sizeof *records,
+                              records, count * (uint32_t)sizeof *records));
+        for (uint32_t i = 0; i < count; i++) {
+            const bt_step *step = &training->steps[training->reported];
+            session->updates++;
+            session->micro_steps += step->samples / session->program->micro_batch;
+            training->reported++;
+            device->records_read++;
+            const bt_step_record record = {
+                .step = session->updates,
+                .loss = float_of(records[i].loss),
+                .learning_rate = step->learning_rate,
+                .cycles = (uint64_t)records[i].cycles_high << 32 | records[i].cycles_low,
+            };
+            if (training->on_step != NULL && training->on_step(training->user, &record) != 0) {
+                training->stop = true;
+            }
+        }
+        fresh -= count;
+    }
+    return BT_OK;
+}
+
+/* Reports finished steps and passes a request to stop on to the device. */
+static bt_status train_progress(void *user) {
+    bt_training *training = user;
+    bt_device *device = training->session->device;
+    BT_TRY(read_records(training));
+    if (atomic_load(&training->session->abort)) {
+        training->stop = true;
+    }
+    if (training->stop && !training->stop_sent && device->in_flight) {
+        training->stop_sent = true;
+        BT_TRY(bt_device_write(
+            device, device->link->mailbox_address + (uint32_t)offsetof(bt_mailbox, abort),
+            &device->sequence, (uint32_t)sizeof device->sequence));
+    }
+    return BT_OK;
+}
+
+/* The longest part from step first on that fits the staging buffer. */
+static bt_train_part next_part(const bt_training *training, const bt_train_part *before) {
+    bt_train_part part = {
+        .first_step = before->first_step + before->steps,
+        .first_index = before->first_index + before->indices,
+        .buffer = 1u - before->buffer,
+    };
+    uint32_t words = 0;
+    while (part.first_step + part.steps < training->step_count &&
+           part.steps < BT_STEPS_PER_COMMAND) {
+        uint32_t samples = training->steps[part.first_step + part.steps].samples;
+        uint32_t more = (uint32_t)sizeof(bt_step_command) / 4u + samples;
+        if (more > BT_STAGING_WORDS - words) {
+            break;
+        }
+        words += more;
+        part.indices += samples;
+        part.steps++;
+    }
+    return part;
+}
+
+static bt_status stage_part(const bt_training *training, bt_train_part *part) {
+    bt_device *device = training->session->device;
+    uint32_t words[BT_STAGING_WORDS];
+    bt_step_command *steps = (bt_step_command *)(void *)words;
+    for (uint32_t i = 0; i < part->steps; i++) {
+        const bt_step *step = &training->steps[part->first_step + i];
+        steps[i] = make_step(training->session, step->samples, step->learning_rate,
+                             training->first_update + part->first_step + i + 1);
+    }
+    memcpy(steps + part->steps, training->indices + part->first_index,
+           part->indices * sizeof *words);
+    uint32_t bytes = part->steps * (uint32_t)sizeof *steps + part->indices * 4u;
+    part->crc = bt_crc32c(0, words, bytes);
+    return bt_device_write(device, device->mailbox.staging[part->buffer], words, bytes);
+}
+
+static bt_status post_part(const bt_training *training, const bt_train_part *part) {
+    const uint32_t arguments[] = {part->steps, part->indices, part->buffer, part->crc};
+    return bt_command_post(training->session->device, BT_COMMAND_TRAIN, arguments, 4);
+}
+
+/* Waits for a posted part; sends it again while it arrives damaged. */
+static bt_status finish_part(bt_training *training, bt_train_part *part) {
+    bt_device *device = training->session->device;
+    BT_TRY(bt_command_wait(device, train_progress, training));
+    for (uint32_t tries = 1; device->mailbox.status == BT_RESULT_CRC && tries < BT_COMMAND_TRIES;
+         tries++) {
+        bt_device_log(device, BT_LOG_WARNING, "TRAIN: data arrived damaged, sending it again.");
+        BT_TRY(stage_part(training, part));
+        BT_TRY(post_part(training, part));
+        BT_TRY(bt_command_wait(device, train_progress, training));
+    }
+    if (device->mailbox.status == BT_RESULT_NUMERIC) {
+        BT_FAIL(BT_ERROR_NUMERIC,
+                "The loss of step %llu is %f; the weights are those before it. Lower the learning "
+                "rate or scale the inputs.",
+                (unsigned long long)training->session->updates + 1,
+                (double)float_of(device->mailbox.results[1]));
+    }
+    return bt_command_result(device);
+}
+
+static bt_status run_training(bt_training *training) {
+    bt_train_part posted = {.buffer = 1};
+    for (;;) {
+        bt_train_part next = next_part(training, &posted);
+        if (next.steps > 0) {
+            /* The next part travels while the device trains the one before. */
+            BT_TRY(stage_part(training, &next));
+        }
+        if (posted.steps > 0) {
+            BT_TRY(finish_part(training, &posted));
+        }
+        if (next.steps == 0) {
+            return BT_OK;
+        }
+        if (training->stop || atomic_load(&training->session->abort)) {
+            BT_FAIL(BT_ERROR_ABORTED, "Training was stopped on request after %u of %u steps.",
+                    training->reported, training->step_count);
+        }
+        training->posted_steps += next.steps;
+        BT_TRY(post_part(training, &next));
+        posted = next;
+    }
+}
+
+bt_status bt_session_train(bt_session *session, const bt_step *steps, uint32_t step_count,
+                           const uint32_t *indices, bt_step_fn on_step, void *user) {
+    const uint32_t limit = BT_STAGING_WORDS - (uint32_t)sizeof(bt_step_command) / 4u;
+    uint64_t count = 0;
+    BT_TRY(require_open(session, __func__));
+    BT_REQUIRE(steps);
+    BT_REQUIRE(indices);
+    for (uint32_t i = 0; i < step_count; i++) {
+        BT_TRY_CONTEXT(check_batch(session, steps[i].samples, "A step", limit),
+                       "Step %u of %u to train.", i, step_count);
+        BT_TRY(check_learning_rate(steps[i].learning_rate, i));
+        count += steps[i].samples;
+    }
+    BT_TRY(check_indices(session, indices, count));
+    atomic_store(&session->abort, false);
+    bt_training training = {
+        .session = session,
+        .steps = steps,
+        .step_count = step_count,
+        .indices = indices,
+        .on_step = on_step,
+        .user = user,
+        .first_update = session->updates,
+    };
+    return run_training(&training);
+}
+
+bt_status bt_session_accumulate(bt_session *session, const uint32_t *indices, uint32_t count,
+                                float *losses) {
+    float staged[BT_STAGING_WORDS];
+    BT_TRY(require_open(session, __func__));
+    BT_REQUIRE(indices);
+    BT_TRY(check_batch(session, count, "An accumulation", BT_STAGING_WORDS));
+    BT_TRY(check_indices(session, indices, count));
+    uint32_t arguments[] = {count, 0, 0};
+    BT_TRY(bt_command_run_with(session->device, BT_COMMAND_ACCUMULATE, arguments, 3, 2, indices,
+                               count * 4u));
+    session->micro_steps += count / session->program->micro_batch;
+    BT_TRY(bt_command_fetch(session->device, staged, count * 4u));
+    if (losses != NULL) {
+        memcpy(losses, staged, count * sizeof *losses);
+    }
+    return BT_OK;
+}
+
+bt_status bt_session_update(bt_session *session, float learning_rate) {
+    BT_TRY(require_open(session, __func__));
+    BT_TRY(check_learning_rate(learning_rate, 0));
+    bt_step_command step =
+        make_step(session, session->program->micro_batch, learning_rate, session->updates + 1);
+    uint32_t arguments[] = {0, 0};
+    BT_TRY(bt_command_run_with(session->device, BT_COMMAND_UPDATE, arguments, 2, 1, &step,
+                               (uint32_t)sizeof step));
+    session->updates++;
+    return BT_OK;
+}
+
+/* ------------------------------------------------------------------------------------ evaluation
+ */
+
+bt_status bt_session_evaluate(bt_session *session, const uint32_t *indices, uint32_t count,
+                              float *outputs, float *losses) {
+    float rows[BT_STAGING_WORDS];
+    BT_TRY(require_open(session, __func__));
+    BT_REQUIRE(indices);
+    BT_TRY(check_indices(session, indices, count));
+    uint32_t width = session->program->output_elements + 1u;
+    uint32_t micro_batch = session->program->micro_batch;
+    uint32_t chunk = BT_STAGING_WORDS / width;
+    if (chunk == 0) {
+        BT_FAIL(BT_ERROR_UNSUPPORTED,
+                "The network has %u outputs; an evaluation can return at most %u per sample.",
+                session->program->output_elements, BT_STAGING_WORDS - 1);
+    }
+    chunk = chunk > micro_batch ? chunk / micro_batch * micro_batch : chunk;
+    atomic_store(&session->abort, false);
+    for (uint32_t done = 0; done < count;) {
+        uint32_t samples = count - done < chunk ? count - done : chunk;
+        uint32_t arguments[] = {samples, 0, 0};
+        if (atomic_load(&session->abort)) {
+            BT_FAIL(BT_ERROR_ABORTED,
+                    "The evaluation was stopped on request after %u of %u samples.", done, count);
+        }
+        BT_TRY(bt_command_run_with(session->device, BT_COMMAND_EVALUATE, arguments, 3, 2,
+                                   indices + done, samples * 4u));
+        BT_TRY(bt_command_fetch(session->device, rows, samples * width * 4u));
+        for (uint32_t i = 0; i < samples; i++, done++) {
+            const float *row = rows + (size_t)i * width;
+            if (losses != NULL) {
+                losses[done] = row[0];
+            }
+            if (outputs != NULL) {
+                memcpy(outputs + (size_t)done * (width - 1u), row + 1, (width - 1u) * sizeof *row);
+            }
+        }
+    }
+    return BT_OK;
+}
+
+/* --------------------------------------------------------------------------------------- tensors
+ */
+
+uint32_t bt_session_tensor_count(const bt_session *session) {
+    return session == NULL ? 0 : session->named_count;
+}
+
+bt_status bt_session_tensor_info(const bt_session *session, uint32_t index, bt_tensor_info *out) {
+    BT_TRY(require_open(session, __func__));
+    BT_REQUIRE_SIZE(out);
+    if (index >= session->named_count) {
+        BT_FAIL(BT_ERROR_ARGUMENT, "Tensor %u does not exist: the session has %u.", index,
+                session->named_count);
+    }
+    const bt_tensor *tensor = &session->tensors[session->named[index]];
+    out->rank = tensor->rank;
+    for (uint32_t axis = 0; axis < BT_MAX_RANK; axis++) {
+        out->dims[axis] = (int32_t)tensor->dims[axis];
+    }
+    out->bytes = bt_tensor_elements(tensor) * bt_dtype_bytes(tensor->dtype);
+    out->level = tensor->level + 1u;
+    out->name = tensor_name(session, tensor);
+    return BT_OK;
+}
+
+/* The float tensor of this name and size. */
+static bt_status find_tensor(const bt_session *session, const char *name, size_t count,
+                             const bt_tensor **out) {
+    for (uint32_t i = 0; i < session->named_count; i++) {
+        const bt_tensor *tensor = &session->tensors[session->named[i]];
+        if (strcmp(tensor_name(session, tensor), name) != 0) {
+            continue;
+        }
+        if (tensor->dtype != BT_DTYPE_F32) {
+            BT_FAIL(BT_ERROR_UNSUPPORTED, "Tensor \"%s\" does not hold floats.", name);
+        }
+        if (bt_tensor_elements(tensor) != count) {
+            BT_FAIL(BT_ERROR_ARGUMENT, "Tensor \"%s\" has %u elements, but %zu were given.", name,
+                    bt_tensor_elements(tensor), count);
+        }
+        *out = tensor;
+        return BT_OK;
+    }
+    BT_FAIL(BT_ERROR_ARGUMENT,
+            "The session has no tensor \"%s\"; there are the network's parameters, "
+            "gradient.<parameter> and the optimizer's state of those that are trained.",
+            name);
+}
+
+bt_status bt_session_read(bt_session *session, const char *name, float *data, size_t count) {
+    const bt_tensor *tensor;
+    BT_TRY(require_open(session, __func__));
+    BT_REQUIRE(name);
+    BT_REQUIRE(data);
+    BT_TRY(find_tensor(session, name, count, &tensor));
+    return bt_command_download(session->device, BT_SPACE_L1 + tensor->level, tensor->offset, data,
+                               (uint32_t)(count * sizeof *data));
+}
+
+bt_status bt_session_write(bt_session *session, const char *name, const float *data, size_t count) {
+    const bt_tensor *tensor;
+    BT_TRY(require_open(session, __func__));
+    BT_REQUIRE(name);
+    BT_REQUIRE(data);
+    BT_TRY(find_tensor(session, name, count, &tensor));
+    return bt_command_upload(session->device, BT_SPACE_L1 + tensor->level, tensor->offset, data,
+                             (uint32_t)(count * sizeof *data));
+}
+
+/* ---------------------------------------------------------------------------------- bookkeeping */
+
+bt_status bt_session_set_progress(bt_session *session, uint64_t micro_steps, uint64_t updates) {
+    BT_TRY(require_open(session, __func__));
+    const uint32_t arguments[] = {(uint32_t)micro_steps}; /* the device counts modulo 2^32 */
+    BT_TRY(bt_command_run(session->device, BT_COMMAND_PROGRESS, arguments, 1));
+    session->micro_steps = micro_steps;
+    session->updates = updates;
+    return BT_OK;
+}
+
+bt_status bt_session_statistics(bt_session *session, bt_statistics *out) {
+    bt_device_statistics measured;
+    BT_TRY(require_open(session, __func__));
+    BT_REQUIRE_SIZE(out);
+    bt_device *device = session->device;
+    const uint32_t arguments[] = {0};
+    BT_TRY(bt_command_run(device, BT_COMMAND_STATISTICS, arguments, 1));
+    BT_TRY(bt_command_fetch(device, &measured, (uint32_t)sizeof measured));
+    out->l1_high_water = measured.high_water[0];
+    out->l2_high_water = measured.high_water[1];
+    out->l3_high_water = measured.high_water[2];
+    out->micro_steps = session->micro_steps;
+    out->updates = session->updates;
+    out->cycles = (uint64_t)measured.cycles_high << 32 | measured.cycles_low;
+    out->bytes_to_device = device->bytes_to_device;
+    out->bytes_from_device = device->bytes_from_device;
+    out->link_nanoseconds = device->link_nanoseconds;
+    return BT_OK;
+}

@@ -1,0 +1,767 @@
+/* Sessions on the in-process device, from compiled networks to trained weights. */
+#include "networks.h"
+#include "program/program.h"
+#include "session/device.h"
+#include "support.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SAMPLES 48u
+#define MAX_WEIGHTS 4096u
+
+/* ------------------------------------------------------------------------------------ networks */
+
+/* conv 1x8 -> group norm -> ELU -> max pool -> dropout -> linear: 2 channels of 64 samples. */
+static bt_model *small_network(float dropout) {
+    builder b = builder_new(3);
+    const int32_t dims[] = {1, 1, 2, 64};
+    bt_attributes attributes = attributes_default();
+    uint32_t v = add_input(&b, 4, dims);
+    v = add_conv(&b, "conv", v, 8, 1, 2, 8, 1, 3, 4);
+    v = add_group_norm(&b, "norm", v, 8, 2);
+    v = add_unary(&b, BT_OP_ELU, "elu", v);
+    attributes.kernel[0] = 1;
+    attributes.kernel[1] = 4;
+    attributes.strides[1] = 4;
+    v = add_node(&b, BT_OP_MAX_POOL, "pool", 1, &v, &attributes);
+    attributes = attributes_default();
+    attributes.ratio = dropout;
+    v = add_node(&b, BT_OP_DROPOUT, "dropout", 1, &v, &attributes);
+    v = add_flatten(&b, v);
+    v = add_linear(&b, "fc", v, 8 * 16, 3);
+    return finish(&b, v);
+}
+
+/* Two inputs, a hidden layer, two classes. */
+static bt_model *xor_network(void) {
+    builder b = builder_new(5);
+    const int32_t dims[] = {1, 2};
+    uint32_t v = add_input(&b, 2, dims);
+    v = add_linear(&b, "hidden", v, 2, 16);
+    v = add_unary(&b, BT_OP_TANH, "tanh", v);
+    v = add_linear(&b, "out", v, 16, 2);
+    return finish(&b, v);
+}
+
+static bt_program *small_program(const bt_training_options *options, float dropout) {
+    bt_model *model = small_network(dropout);
+    bt_program *program = compile(model, options, "gap9");
+    bt_model_free(model);
+    return program;
+}
+
+/* ------------------------------------------------------------------------------------- sessions */
+
+typedef struct fixture {
+    bt_device *device;
+    bt_session *session;
+} fixture;
+
+static bool is_parameter(const char *name) {
+    return strncmp(name, "gradient.", 9) != 0 && strncmp(name, "momentum.", 9) != 0 &&
+           strncmp(name, "adam_", 5) != 0;
+}
+
+/* Seeded values for all parameters, as the program's user would write them. */
+static void write_parameters(bt_session *session) {
+    float values[MAX_WEIGHTS];
+    for (uint32_t i = 0; i < bt_session_tensor_count(session); i++) {
+        bt_tensor_info info = {.struct_size = sizeof info};
+        require(bt_session_tensor_info(session, i, &info), "bt_session_tensor_info");
+        if (is_parameter(info.name)) {
+            uint32_t seed = i + 1;
+            bool scale = strstr(info.name, "norm.weight") != NULL;
+            for (uint32_t e = 0; e < info.bytes / 4; e++) {
+                values[e] = (scale ? 1.0f : 0.0f) + 0.3f * next_float(&seed);
+            }
+            require(bt_session_write(session, info.name, values, info.bytes / 4), info.name);
+        }
+    }
+}
+
+static fixture fixture_open(const char *uri, const bt_program *program) {
+    fixture f;
+    require(bt_device_open(uri, NULL, &f.device), uri);
+    require(bt_session_open(f.device, program, &f.session), "bt_session_open");
+    write_parameters(f.session);
+    return f;
+}
+
+static void fixture_close(fixture *f) {
+    bt_session_close(f->session);
+    bt_device_close(f->device);
+}
+
+/* Waves whose frequency depends on the class. */
+static void make_samples(float *inputs, int32_t *labels) {
+    uint32_t seed = 17;
+    for (uint32_t i = 0; i < SAMPLES; i++) {
+        labels[i] = (int32_t)(i % 3);
+        for (uint32_t e = 0; e < 128; e++) {
+            float phase = (float)(e % 64) * (0.2f + 0.3f * (float)labels[i]) + (float)i;
+            inputs[i * 128 + e] = sinf(phase) + 0.3f * next_float(&seed);
+        }
+    }
+}
+
+static void upload_waves(bt_session *session, uint32_t format) {
+    float inputs[SAMPLES * 128];
+    int32_t labels[SAMPLES];
+    uint32_t first;
+    make_samples(inputs, labels);
+    const bt_samples samples = {.struct_size = sizeof samples,
+                                .count = SAMPLES,
+                                .format = format,
+                                .channels = 2,
+                                .inputs = inputs,
+                                .labels = labels};
+    require(bt_session_upload(session, &samples, &first), "bt_session_upload");
+    CHECK(first == 0, "first is %u", first);
+}
+
+typedef struct history {
+    uint32_t count;
+    uint32_t stop_after; /* 0: never */
+    float losses[1024];
+    uint64_t last_step;
+} history;
+
+static uint32_t on_step(void *user, const bt_step_record *record) {
+    history *h = user;
+    h->losses[h->count++] = record->loss;
+    h->last_step = record->step;
+    return h->count == h->stop_after;
+}
+
+/* count steps of batch samples, samples in order, beginning at sample from. */
+static bt_status train(bt_session *session, uint32_t count, uint32_t batch, uint32_t from,
+                       float rate, history *h) {
+    bt_step *steps = malloc(count * sizeof *steps);
+    uint32_t *indices = malloc((size_t)count * batch * sizeof *indices);
+    for (uint32_t i = 0; i < count; i++) {
+        steps[i] = (bt_step){.samples = batch, .learning_rate = rate};
+    }
+    for (uint32_t i = 0; i < count * batch; i++) {
+        indices[i] = (from + i) % SAMPLES;
+    }
+    bt_status status = bt_session_train(session, steps, count, indices, on_step, h);
+    free(indices);
+    free(steps);
+    return status;
+}
+
+/* Checksum of every named tensor. */
+static uint32_t weights_crc(bt_session *session) {
+    float values[MAX_WEIGHTS];
+    uint32_t crc = 0;
+    for (uint32_t i = 0; i < bt_session_tensor_count(session); i++) {
+        bt_tensor_info info = {.struct_size = sizeof info};
+        require(bt_session_tensor_info(session, i, &info), "bt_session_tensor_info");
+        require(bt_session_read(session, info.name, values, info.bytes / 4), info.name);
+        crc = bt_crc32c(crc, values, info.bytes);
+    }
+    return crc;
+}
+
+static void check_status(bt_status status, bt_status expected, const char *words) {
+    const char *message = bt_error_depth() > 0 ? bt_error_message(0) : "";
+    CHECK(status == expected, "%s (%s) instead of %s", bt_status_name(status), message,
+          bt_status_name(expected));
+    CHECK(strstr(message, words) != NULL, "\"%s\" does not say \"%s\"", message, words);
+}
+
+/* ---------------------------------------------------------------------------------------- tests */
+
+static void a_network_learns_xor(void) {
+    bt_model *model = xor_network();
+    bt_training_options options = options_default();
+    options.micro_batch = 2;
+    options.weight_decay = 0.0f;
+    bt_program *program = compile(model, &options, "gap9");
+    fixture f = fixture_open("sim:?cores=2", program);
+    const float inputs[] = {-1, -1, -1, 1, 1, -1, 1, 1};
+    const int32_t labels[] = {0, 1, 1, 0};
+    const bt_samples samples = {.struct_size = sizeof samples,
+                                .count = 4,
+                                .format = BT_SAMPLE_FLOAT32,
+                                .channels = 1,
+                                .inputs = inputs,
+                                .labels = labels};
+    uint32_t first;
+    require(bt_session_upload(f.session, &samples, &first), "upload");
+    bt_step steps[600];
+    uint32_t indices[600 * 4];
+    history h = {0};
+    for (uint32_t i = 0; i < 600; i++) {
+        steps[i] = (bt_step){.samples = 4, .learning_rate = 0.05f};
+        for (uint32_t s = 0; s < 4; s++) {
+            indices[4 * i + s] = s;
+        }
+    }
+    require(bt_session_train(f.session, steps, 600, indices, on_step, &h), "train");
+    CHECK(h.count == 600 && h.last_step == 600, "%u steps, the last is %llu", h.count,
+          (unsigned long long)h.last_step);
+    CHECK(h.losses[599] < 0.05f && h.losses[0] > 0.3f, "loss from %f to %f", (double)h.losses[0],
+          (double)h.losses[599]);
+    float outputs[3 * 2], losses[3];
+    require(bt_session_evaluate(f.session, indices, 3, outputs, losses), "evaluate");
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK((outputs[2 * i + 1] > outputs[2 * i]) == (labels[i] == 1), "sample %u: %f %f", i,
+              (double)outputs[2 * i], (double)outputs[2 * i + 1]);
+        CHECK(losses[i] > 0.0f && losses[i] < 0.1f, "loss %f", (double)losses[i]);
+    }
+    fixture_close(&f);
+    bt_program_free(program);
+    bt_model_free(model);
+}
+
+static void results_do_not_depend_on_cores_or_kernels(void) {
+    static const char *const uris[] = {"sim:?cores=1", "sim:?cores=2", "sim:?cores=3",
+                                       "sim:?cores=8"};
+    static const char *const sets[] = {"baseline", "avx2", "avx512"};
+    bt_training_options options = options_default();
+    options.optimizer = BT_OPTIMIZER_ADAMW;
+    bt_program *program = small_program(&options, 0.25f);
+    uint32_t expected = 0;
+    uint32_t runs = 0;
+    for (uint32_t set = 0; set < 3; set++) {
+        setenv("BIOTRAIN_KERNELS", sets[set], 1);
+        for (uint32_t i = 0; i < 4; i++) {
+            bt_device *device;
+            if (bt_device_open(uris[i], NULL, &device) == BT_ERROR_UNSUPPORTED) {
+                continue; /* a kernel set that this processor lacks */
+            }
+            bt_device_close(device);
+            fixture f = fixture_open(uris[i], program);
+            history h = {0};
+            upload_waves(f.session, BT_SAMPLE_INT16);
+            require(train(f.session, 12, 4, 0, 0.01f, &h), "train");
+            uint32_t crc = weights_crc(f.session) ^ bt_crc32c(0, h.losses, h.count * 4);
+            expected = runs++ == 0 ? crc : expected;
+            CHECK(crc == expected, "%s with %s: %08X instead of %08X", uris[i], sets[set], crc,
+                  expected);
+            fixture_close(&f);
+        }
+    }
+    unsetenv("BIOTRAIN_KERNELS");
+    bt_program_free(program);
+}
+
+static void a_long_training_is_split_and_reported_in_order(void) {
+    bt_training_options options = options_default();
+    bt_program *program = small_program(&options, 0.0f);
+    fixture whole = fixture_open("sim:", program);
+    fixture parts = fixture_open("sim:", program);
+    history h = {0}, p = {0};
+    upload_waves(whole.session, BT_SAMPLE_FLOAT32);
+    upload_waves(parts.session, BT_SAMPLE_FLOAT32);
+    /* More steps than one command takes, and more than the record ring holds. */
+    require(train(whole.session, 600, 8, 0, 0.01f, &h), "train");
+    for (uint32_t i = 0; i < 600; i++) {
+        require(train(parts.session, 1, 8, i * 8 % SAMPLES, 0.01f, &p), "train");
+    }
+    CHECK(h.count == 600 && p.count == 600, "%u and %u records", h.count, p.count);
+    CHECK(memcmp(h.losses, p.losses, 600 * 4) == 0, "losses differ");
+    CHECK(weights_crc(whole.session) == weights_crc(parts.session), "weights differ");
+    CHECK(h.losses[599] < 0.5f * h.losses[0], "loss from %f to %f", (double)h.losses[0],
+          (double)h.losses[599]);
+    fixture_close(&whole);
+    fixture_close(&parts);
+    bt_program_free(program);
+}
+
+static void a_resumed_training_continues_bit_exactly(void) {
+    bt_training_options options = options_default();
+    options.optimizer = BT_OPTIMIZER_ADAM;
+    options.seed = 0x123456789ABCDEFull;
+    bt_program *program = small_program(&options, 0.5f);
+    fixture f = fixture_open("sim:", program);
+    history whole = {0}, resumed = {0};
+    float saved[32][MAX_WEIGHTS];
+    upload_waves(f.session, BT_SAMPLE_INT16);
+    require(train(f.session, 10, 4, 0, 0.01f, &whole), "first half");
+    uint32_t tensors = bt_session_tensor_count(f.session);
+    for (uint32_t i = 0; i < tensors; i++) {
+        bt_tensor_info info = {.struct_size = sizeof info};
+        require(bt_session_tensor_info(f.session, i, &info), "info");
+        require(bt_session_read(f.session, info.name, saved[i], info.bytes / 4), "read");
+    }
+    bt_statistics statistics = {.struct_size = sizeof statistics};
+    require(bt_session_statistics(f.session, &statistics), "statistics");
+    CHECK(statistics.micro_steps == 40 && statistics.updates == 10,
+          "%llu micro-steps, %llu updates", (unsigned long long)statistics.micro_steps,
+          (unsigned long long)statistics.updates);
+    require(train(f.session, 10, 4, 40, 0.01f, &whole), "second half");
+    uint32_t expected = weights_crc(f.session);
+    fixture_close(&f);
+
+    fixture g = fixture_open("sim:", program);
+    for (uint32_t i = 0; i < tensors; i++) {
+        bt_tensor_info info = {.struct_size = sizeof info};
+        require(bt_session_tensor_info(g.session, i, &info), "info");
+        require(bt_session_write(g.session, info.name, saved[i], info.bytes / 4), "write");
+    }
+    require(bt_session_set_progress(g.session, statistics.micro_steps, statistics.updates),
+            "progress");
+    upload_waves(g.session, BT_SAMPLE_INT16);
+    require(train(g.session, 10, 4, 40, 0.01f, &resumed), "resumed");
+    CHECK(memcmp(resumed.losses, whole.losses + 10, 40) == 0, "losses differ");
+    CHECK(weights_crc(g.session) == expected, "weights differ");
+    CHECK(resumed.last_step == 20, "last step is %llu", (unsigned long long)resumed.last_step);
+    fixture_close(&g);
+    bt_program_free(program);
+}
+
+static void accumulate_and_update_are_a_step(void) {
+    bt_training_options options = options_default();
+    bt_program *program = small_program(&options, 0.5f);
+    fixture f = fixture_open("sim:", program);
+    fixture g = fixture_open("sim:", program);
+    const uint32_t indices[] = {3, 1, 4, 15};
+    const bt_step step = {.samples = 4, .learning_rate = 0.1f};
+    float losses[4], gradient[3];
+    history h = {0};
+    upload_waves(f.session, BT_SAMPLE_INT16);
+    upload_waves(g.session, BT_SAMPLE_INT16);
+    require(bt_session_train(f.session, &step, 1, indices, on_step, &h), "train");
+    require(bt_session_accumulate(g.session, indices, 4, losses), "accumulate");
+    CHECK((losses[0] + losses[1] + losses[2] + losses[3]) / 4 == h.losses[0], "loss %f",
+          (double)h.losses[0]);
+    require(bt_session_read(g.session, "gradient.fc.bias", gradient, 3), "gradient");
+    CHECK(gradient[0] != 0.0f, "no gradient");
+    require(bt_session_update(g.session, 0.1f), "update");
+    CHECK(weights_crc(f.session) == weights_crc(g.session), "weights differ");
+    fixture_close(&f);
+    fixture_close(&g);
+    bt_program_free(program);
+}
+
+static void evaluation_does_not_depend_on_the_micro_batch(void) {
+    uint32_t indices[SAMPLES - 1];
+    float outputs[2][(SAMPLES - 1) * 3], losses[2][SAMPLES - 1];
+    for (uint32_t i = 0; i < SAMPLES - 1; i++) {
+        indices[i] = i * 7 % SAMPLES;
+    }
+    for (uint32_t run = 0; run < 2; run++) {
+        bt_training_options options = options_default();
+        options.micro_batch = run == 0 ? 1 : 4;
+        bt_program *program = small_program(&options, 0.5f);
+        fixture f = fixture_open("sim:", program);
+        upload_waves(f.session, BT_SAMPLE_INT16);
+        require(bt_session_evaluate(f.session, indices, SAMPLES - 1, outputs[run], losses[run]),
+                "evaluate");
+        fixture_close(&f);
+        bt_program_free(program);
+    }
+    CHECK(memcmp(outputs[0], outputs[1], sizeof outputs[0]) == 0, "outputs differ");
+    CHECK(memcmp(losses[0], losses[1], sizeof losses[0]) == 0, "losses differ");
+}
+
+static void the_plan_and_the_high_water_mark_agree(void) {
+    bt_training_options options = options_default();
+    bt_program *program = small_program(&options, 0.5f);
+    bt_program_info info = program_info(program);
+    fixture f = fixture_open("sim:", program);
+    history h = {0};
+    upload_waves(f.session, BT_SAMPLE_INT16);
+    require(train(f.session, 2, 4, 0, 0.01f, &h), "train");
+    bt_statistics statistics = {.struct_size = sizeof statistics};
+    require(bt_session_statistics(f.session, &statistics), "statistics");
+    CHECK(statistics.l1_high_water == info.l1_peak_bytes, "L1: %u, planned %u",
+          statistics.l1_high_water, info.l1_peak_bytes);
+    CHECK(statistics.l2_high_water == info.l2_peak_bytes, "L2: %u, planned %u",
+          statistics.l2_high_water, info.l2_peak_bytes);
+    CHECK(statistics.l3_high_water == SAMPLES * (4 + 2 * 8 + 128 * 2), "L3: %u",
+          statistics.l3_high_water);
+    CHECK(statistics.bytes_to_device > statistics.l3_high_water, "no bytes counted");
+    fixture_close(&f);
+    bt_program_free(program);
+}
+
+static void int16_samples_are_close_and_constant_channels_exact(void) {
+    bt_training_options options = options_default();
+    options.loss = BT_LOSS_MSE;
+    builder b = builder_new(1);
+    const int32_t dims[] = {1, 2, 3};
+    uint32_t v = add_input(&b, 3, dims);
+    v = add_flatten(&b, v);
+    v = add_linear(&b, "fc", v, 6, 6);
+    bt_model *model = finish(&b, v);
+    bt_program *program = compile(model, &options, "gap9");
+    fixture f = fixture_open("sim:", program);
+    float identity[36] = {0};
+    const float zero[6] = {0};
+    for (uint32_t i = 0; i < 6; i++) {
+        identity[7 * i] = 1.0f;
+    }
+    require(bt_session_write(f.session, "fc.weight", identity, 36), "weight");
+    require(bt_session_write(f.session, "fc.bias", zero, 6), "bias");
+    const float inputs[] = {-1.0f, 0.25f, 3.0f, 0.1f, 0.1f, 0.1f};
+    const bt_samples samples = {.struct_size = sizeof samples,
+                                .count = 1,
+                                .format = BT_SAMPLE_INT16,
+                                .channels = 2,
+                                .inputs = inputs,
+                                .targets = zero};
+    const uint32_t index = 0;
+    uint32_t first;
+    float outputs[6];
+    require(bt_session_upload(f.session, &samples, &first), "upload");
+    require(bt_session_evaluate(f.session, &index, 1, outputs, NULL), "evaluate");
+    for (uint32_t i = 0; i < 6; i++) {
+        float allowed = i < 3 ? 4.0f / 65534.0f : 0.0f;
+        CHECK(fabsf(outputs[i] - inputs[i]) <= allowed, "%u: %.9g for %.9g", i, (double)outputs[i],
+              (double)inputs[i]);
+    }
+    fixture_close(&f);
+    bt_program_free(program);
+    bt_model_free(model);
+}
+
+static void wrong_samples_are_refused(void) {
+    bt_training_options options = options_default();
+    bt_program *program = small_program(&options, 0.0f);
+    fixture f = fixture_open("sim:", program);
+    float inputs[SAMPLES * 128];
+    int32_t labels[SAMPLES];
+    uint32_t first, capacity;
+    make_samples(inputs, labels);
+    bt_samples samples = {.struct_size = sizeof samples,
+                          .count = SAMPLES,
+                          .format = BT_SAMPLE_INT16,
+                          .channels = 2,
+                          .inputs = inputs,
+                          .labels = labels};
+    inputs[5 * 128 + 70] = NAN;
+    check_status(bt_session_upload(f.session, &samples, &first), BT_ERROR_ARGUMENT,
+                 "sample 5 is nan at channel 1, position 6");
+    inputs[5 * 128 + 70] = 0.0f;
+    labels[7] = 3;
+    check_status(bt_session_upload(f.session, &samples, &first), BT_ERROR_ARGUMENT,
+                 "label of sample 7 is 3");
+    labels[7] = -1;
+    check_status(bt_session_upload(f.session, &samples, &first), BT_ERROR_ARGUMENT,
+                 "label of sample 7 is -1");
+    labels[7] = 1;
+    samples.channels = 5;
+    check_status(bt_session_upload(f.session, &samples, &first), BT_ERROR_ARGUMENT, "5 channels");
+    samples.channels = 2;
+    samples.format = 9;
+    check_status(bt_session_upload(f.session, &samples, &first), BT_ERROR_ARGUMENT, "format 9");
+    samples.format = BT_SAMPLE_INT16;
+    samples.labels = NULL;
+    check_status(bt_session_upload(f.session, &samples, &first), BT_ERROR_ARGUMENT, "labels");
+    samples.labels = labels;
+    require(bt_session_upload(f.session, &samples, &first), "upload");
+    samples.format = BT_SAMPLE_FLOAT32;
+    check_status(bt_session_upload(f.session, &samples, &first), BT_ERROR_STATE, "clear");
+    require(bt_session_capacity(f.session, BT_SAMPLE_INT16, &capacity), "capacity");
+    CHECK(capacity == 33554432u / 276u - SAMPLES, "capacity %u", capacity);
+    require(bt_session_clear_samples(f.session), "clear");
+    require(bt_session_capacity(f.session, BT_SAMPLE_FLOAT32, &capacity), "capacity");
+    CHECK(capacity == 33554432u / 516u, "capacity %u", capacity);
+    samples.format = BT_SAMPLE_FLOAT32;
+    require(bt_session_upload(f.session, &samples, &first), "upload");
+    CHECK(first == 0, "first is %u", first);
+    fixture_close(&f);
+    bt_program_free(program);
+}
+
+static void wrong_calls_are_refused(void) {
+    bt_training_options options = options_default();
+    options.micro_batch = 2;
+    bt_program *program = small_program(&options, 0.0f);
+    fixture f = fixture_open("sim:", program);
+    uint32_t indices[] = {0, 1, SAMPLES};
+    float value[3], many[128 * 3];
+    bt_step step = {.samples = 2, .learning_rate = 0.1f};
+    bt_session *second;
+    check_status(bt_session_train(f.session, &step, 1, indices, NULL, NULL), BT_ERROR_ARGUMENT,
+                 "0 samples were uploaded");
+    upload_waves(f.session, BT_SAMPLE_INT16);
+    check_status(bt_session_evaluate(f.session, indices, 3, NULL, NULL), BT_ERROR_ARGUMENT,
+                 "index 48 at position 2");
+    step.samples = 1;
+    check_status(bt_session_train(f.session, &step, 1, indices, NULL, NULL), BT_ERROR_ARGUMENT,
+                 "micro-batch 2");
+    step.samples = 2;
+    step.learning_rate = NAN;
+    check_status(bt_session_train(f.session, &step, 1, indices, NULL, NULL), BT_ERROR_ARGUMENT,
+                 "learning rate");
+    check_status(bt_session_read(f.session, "fc.wait", value, 3), BT_ERROR_ARGUMENT, "fc.wait");
+    check_status(bt_session_read(f.session, "fc.bias", value, 2), BT_ERROR_ARGUMENT, "3 elements");
+    check_status(bt_session_write(f.session, "fc.weight", many, 383), BT_ERROR_ARGUMENT,
+                 "384 elements");
+    check_status(bt_session_open(f.device, program, &second), BT_ERROR_STATE, "already");
+    bt_device_close(f.device);
+    check_status(bt_session_read(f.session, "fc.bias", value, 3), BT_ERROR_STATE, "closed");
+    bt_session_close(f.session);
+    bt_program_free(program);
+}
+
+static void a_loss_that_is_not_finite_leaves_the_weights(void) {
+    bt_training_options options = options_default();
+    bt_program *program = small_program(&options, 0.0f);
+    fixture f = fixture_open("sim:", program);
+    history h = {0};
+    float bias[3], after[3];
+    upload_waves(f.session, BT_SAMPLE_INT16);
+    require(train(f.session, 3, 4, 0, 0.01f, &h), "train");
+    require(bt_session_read(f.session, "fc.bias", bias, 3), "read");
+    bias[0] = INFINITY;
+    require(bt_session_write(f.session, "fc.bias", bias, 3), "write");
+    check_status(train(f.session, 5, 4, 0, 0.01f, &h), BT_ERROR_NUMERIC, "step 4");
+    CHECK(h.count == 3, "%u steps reported", h.count);
+    require(bt_session_read(f.session, "fc.bias", after, 3), "read");
+    CHECK(memcmp(bias, after, sizeof bias) == 0, "the weights changed");
+    bias[0] = 0.0f;
+    require(bt_session_write(f.session, "fc.bias", bias, 3), "write");
+    require(train(f.session, 1, 4, 0, 0.01f, &h), "training goes on");
+    CHECK(h.last_step == 4, "last step is %llu", (unsigned long long)h.last_step);
+    fixture_close(&f);
+    bt_program_free(program);
+}
+
+static void a_listener_stops_the_training(void) {
+    bt_training_options options = options_default();
+    bt_program *program = small_program(&options, 0.0f);
+    fixture f = fixture_open("sim:", program);
+    fixture g = fixture_open("sim:", program);
+    history stopped = {.stop_after = 5}, h = {0};
+    upload_waves(f.session, BT_SAMPLE_INT16);
+    upload_waves(g.session, BT_SAMPLE_INT16);
+    check_status(train(f.session, 500, 8, 0, 0.01f, &stopped), BT_ERROR_ABORTED, "stopped");
+    CHECK(stopped.count >= 5 && stopped.count < 500, "%u steps", stopped.count);
+    /* Exactly the reported steps were done. */
+    require(train(g.session, stopped.count, 8, 0, 0.01f, &h), "train");
+    CHECK(weights_crc(f.session) == weights_crc(g.session), "weights differ after %u steps",
+          stopped.count);
+    fixture_close(&f);
+    fixture_close(&g);
+    bt_program_free(program);
+}
+
+static void *abort_soon(void *session) {
+    const struct timespec pause = {.tv_nsec = 50000000};
+    nanosleep(&pause, NULL);
+    bt_session_abort(session);
+    return NULL;
+}
+
+static void another_thread_aborts_the_training(void) {
+    bt_training_options options = options_default();
+    bt_program *program = small_program(&options, 0.0f);
+    fixture f = fixture_open("sim:", program);
+    pthread_t thread;
+    uint32_t count = 100000;
+    bt_step *steps = malloc(count * sizeof *steps);
+    uint32_t *indices = calloc((size_t)count * 8, sizeof *indices);
+    upload_waves(f.session, BT_SAMPLE_INT16);
+    for (uint32_t i = 0; i < count; i++) {
+        steps[i] = (bt_step){.samples = 8, .learning_rate = 0.01f};
+    }
+    pthread_create(&thread, NULL, abort_soon, f.session);
+    check_status(bt_session_train(f.session, steps, count, indices, NULL, NULL), BT_ERROR_ABORTED,
+                 "stopped");
+    pthread_join(thread, NULL);
+    history h = {0};
+    require(train(f.session, 1, 8, 0, 0.01f, &h), "training goes on");
+    free(indices);
+    free(steps);
+    fixture_close(&f);
+    bt_program_free(program);
+}
+
+static void a_uri_says_what_is_wrong(void) {
+    static const struct {
+        const char *uri;
+        const char *words;
+    } wrong[] = {
+        {"sim", "scheme:"},
+        {"sym:", "known are sim:"},
+        {"sim:?core=2", "has no option \"core\"; it knows target, cores"},
+        {"sim:?cores=0", "from 1 to 64"},
+        {"sim:?cores=65", "from 1 to 64"},
+        {"sim:?cores=-1", "from 1 to 64"},
+        {"sim:?cores=99999999999999999999", "from 1 to 64"},
+        {"sim:?cores=2&cores=3", "twice"},
+        {"sim:?cores", "key=value"},
+        {"sim:gap9", "target=gap9"},
+        {"sim:?target=gap10", "gap9"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        bt_device *device;
+        check_status(bt_device_open(wrong[i].uri, NULL, &device), BT_ERROR_ARGUMENT,
+                     wrong[i].words);
+    }
+}
+
+static void a_device_describes_itself(void) {
+    bt_device *device;
+    bt_device_info info = {.struct_size = sizeof info};
+    bt_target target = {.struct_size = sizeof target};
+    uint64_t nanoseconds;
+    require(bt_device_open("sim:?target=gap9&cores=3", NULL, &device), "open");
+    require(bt_device_info_get(device, &info), "info");
+    require(bt_device_target(device, &target), "target");
+    require(bt_device_ping(device, &nanoseconds), "ping");
+    CHECK(info.cores == 3 && target.cores == 3, "%u cores", info.cores);
+    CHECK(info.l2_bytes == target_named("gap9").l2_bytes, "L2 %u", info.l2_bytes);
+    CHECK(strcmp(info.link, "sim") == 0 && strcmp(info.target, "gap9") == 0, "%s %s", info.link,
+          info.target);
+    CHECK(nanoseconds > 0, "a ping took no time");
+    bt_device_close(device);
+}
+
+/* ------------------------------------------------------------------------------------ bad links */
+
+/* A link in front of a simulated device that damages what is written, or swallows commands. */
+typedef struct bad_link {
+    bt_link link;
+    bt_link *inner;
+    uint32_t damage;  /* writes of bulk data still to damage */
+    uint32_t ignored; /* 1: commands are no longer passed on */
+} bad_link;
+
+static bt_status bad_start(bt_link *link) {
+    bad_link *bad = (bad_link *)link;
+    bt_status status = bad->inner->operations->start(bad->inner);
+    link->mailbox_address = bad->inner->mailbox_address;
+    return status;
+}
+
+static bt_status bad_stop(bt_link *link) {
+    bad_link *bad = (bad_link *)link;
+    return bad->inner->operations->stop(bad->inner);
+}
+
+static bt_status bad_read(bt_link *link, uint32_t address, void *to, uint32_t size) {
+    bad_link *bad = (bad_link *)link;
+    bt_status status = bad->inner->operations->read(bad->inner, address, to, size);
+    if (bad->damage > 0 && address >= link->mailbox_address + sizeof(bt_mailbox)) {
+        bad->damage--;
+        ((uint8_t *)to)[size / 2] ^= 4;
+    }
+    return status;
+}
+
+static bt_status bad_write(bt_link *link, uint32_t address, const void *from, uint32_t size) {
+    bad_link *bad = (bad_link *)link;
+    if (address < link->mailbox_address + sizeof(bt_mailbox)) {
+        return bad->ignored ? BT_OK
+                            : bad->inner->operations->write(bad->inner, address, from, size);
+    }
+    uint8_t *copy = malloc(size);
+    memcpy(copy, from, size);
+    if (bad->damage > 0) {
+        bad->damage--;
+        copy[size / 2] ^= 4;
+    }
+    bt_status status = bad->inner->operations->write(bad->inner, address, copy, size);
+    free(copy);
+    return status;
+}
+
+static bt_link_state bad_state(bt_link *link) {
+    bad_link *bad = (bad_link *)link;
+    return bad->inner->operations->state(bad->inner);
+}
+
+static bt_status bad_wait_change(bt_link *link, uint32_t address, uint32_t value,
+                                 uint64_t timeout_ns) {
+    bad_link *bad = (bad_link *)link;
+    return bad->inner->operations->wait_change(bad->inner, address, value, timeout_ns);
+}
+
+static void bad_close(bt_link *link) {
+    bad_link *bad = (bad_link *)link;
+    bad->inner->operations->close(bad->inner);
+}
+
+static const bt_link_operations bad_operations = {
+    .start = bad_start,
+    .stop = bad_stop,
+    .read = bad_read,
+    .write = bad_write,
+    .state = bad_state,
+    .wait_change = bad_wait_change,
+    .close = bad_close,
+};
+
+static fixture bad_fixture(bad_link *bad, const bt_program *program, uint32_t timeout_ms) {
+    fixture f;
+    const bt_device_options options = {.struct_size = sizeof options, .timeout_ms = timeout_ms};
+    memset(bad, 0, sizeof *bad);
+    require(bt_link_open("sim:?cores=1", NULL, &bad->inner), "sim:");
+    bad->link = *bad->inner;
+    bad->link.operations = &bad_operations;
+    require(bt_device_open_link(&bad->link, &options, &f.device), "open");
+    require(bt_session_open(f.device, program, &f.session), "session");
+    write_parameters(f.session);
+    return f;
+}
+
+static void damaged_chunks_are_sent_again(void) {
+    bt_training_options options = options_default();
+    bt_program *program = small_program(&options, 0.0f);
+    bad_link bad;
+    fixture f = bad_fixture(&bad, program, 1000);
+    fixture g = fixture_open("sim:", program);
+    history h = {0}, good = {0};
+    bad.damage = 2;
+    upload_waves(f.session, BT_SAMPLE_INT16);
+    upload_waves(g.session, BT_SAMPLE_INT16);
+    require(train(g.session, 3, 4, 0, 0.01f, &good), "train");
+    bad.damage = 3;
+    require(train(f.session, 3, 4, 0, 0.01f, &h), "train over a bad link");
+    CHECK(memcmp(h.losses, good.losses, 12) == 0, "losses differ");
+    bad.damage = 2;
+    CHECK(weights_crc(f.session) == weights_crc(g.session), "weights differ");
+    bad.damage = 1000;
+    float value[3] = {0};
+    check_status(bt_session_write(f.session, "fc.bias", value, 3), BT_ERROR_DEVICE, "damaged");
+    check_status(bt_session_read(f.session, "fc.bias", value, 3), BT_ERROR_DEVICE, "damaged");
+    fixture_close(&f);
+    fixture_close(&g);
+    bt_program_free(program);
+}
+
+static void a_device_that_does_not_answer_times_out(void) {
+    bt_training_options options = options_default();
+    bt_program *program = small_program(&options, 0.0f);
+    bad_link bad;
+    fixture f = bad_fixture(&bad, program, 60);
+    float value[3] = {0};
+    uint64_t nanoseconds;
+    bad.ignored = 1;
+    check_status(bt_session_read(f.session, "fc.bias", value, 3), BT_ERROR_TIMEOUT,
+                 "did not complete READ within 60 ms");
+    check_status(bt_device_ping(f.device, &nanoseconds), BT_ERROR_TIMEOUT, "READ");
+    fixture_close(&f);
+    bt_program_free(program);
+}
+
+int main(void) {
+    RUN(a_network_learns_xor);
+    RUN(results_do_not_depend_on_cores_or_kernels);
+    RUN(a_long_training_is_split_and_reported_in_order);
+    RUN(a_resumed_training_continues_bit_exactly);
+    RUN(accumulate_and_update_are_a_step);
+    RUN(evaluation_does_not_depend_on_the_micro_batch);
+    RUN(the_plan_and_the_high_water_mark_agree);
+    RUN(int16_samples_are_close_and_constant_channels_exact);
+    RUN(wrong_samples_are_refused);
+    RUN(wrong_calls_are_refused);
+    RUN(a_loss_that_is_not_finite_leaves_the_weights);
+    RUN(a_listener_stops_the_training);
+    RUN(another_thread_aborts_the_training);
+    RUN(a_uri_says_what_is_wrong);
+    RUN(a_device_describes_itself);
+    RUN(damaged_chunks_are_sent_again);
+    RUN(a_device_that_does_not_answer_times_out);
+    return REPORT();
+}
