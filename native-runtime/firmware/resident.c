@@ -31,6 +31,7 @@ static void run_sequence(bt_resident *resident, uint32_t sequence, const bt_step
     uint32_t level;
     run.machine.program = resident->program;
     run.machine.kernels = hal->kernels;
+    run.machine.profile = resident->profiling ? &resident->profile : NULL;
     for (level = 0; level < BT_LEVEL_COUNT; level++) {
         run.machine.arena[level] = hal->arena[level];
     }
@@ -91,7 +92,8 @@ static void paint_arenas(const bt_resident *resident) {
             words[i] = BT_PAINT;
         }
     }
-    /* Named tensors outlive a step: parameters, gradients, optimizer state. They begin at zero. */
+    /* What outlives a step has a name (parameters, gradients, optimizer state); it begins at zero.
+     */
     for (i = 0; i < resident->program->tensor_count; i++) {
         if (tensors[i].name != BT_NO_TENSOR && tensors[i].level != BT_LEVEL_L3) {
             __builtin_memset(tensor_data(resident, i), 0,
@@ -597,6 +599,38 @@ static uint32_t command_statistics(const bt_resident *resident, const uint32_t *
     return BT_RESULT_OK;
 }
 
+static void words_of(uint64_t value, uint32_t words[2]) {
+    words[0] = (uint32_t)value;
+    words[1] = (uint32_t)(value >> 32);
+}
+
+static uint32_t command_profile(bt_resident *resident, const uint32_t *arguments,
+                                uint32_t *results) {
+    const bt_hal *hal = resident->hal;
+    uint8_t *staging = staging_buffer(resident, arguments[1]);
+    bt_profile_record *records = (bt_profile_record *)(void *)staging;
+    uint32_t opcode;
+    if (hal->set_profile == NULL) {
+        return BT_RESULT_COMMAND;
+    }
+    if (arguments[0] > 1u || staging == NULL) {
+        return BT_RESULT_ARGUMENT;
+    }
+    resident->profiling = arguments[0];
+    if (resident->profiling) {
+        __builtin_memset(&resident->profile, 0, sizeof resident->profile);
+        hal->set_profile(hal->context, &resident->profile);
+        return BT_RESULT_OK;
+    }
+    hal->set_profile(hal->context, NULL);
+    for (opcode = 0; opcode < BT_OPCODE_COUNT; opcode++) {
+        words_of(resident->profile.instructions[opcode], records[opcode].instructions);
+        words_of(resident->profile.critical[opcode], records[opcode].critical);
+    }
+    results[0] = bt_crc32c(0, records, BT_OPCODE_COUNT * sizeof *records);
+    return BT_RESULT_OK;
+}
+
 static uint32_t serve(bt_resident *resident, uint32_t command, const uint32_t *arguments,
                       uint32_t sequence, uint32_t *results) {
     switch (command) {
@@ -629,6 +663,8 @@ static uint32_t serve(bt_resident *resident, uint32_t command, const uint32_t *a
         return BT_RESULT_OK;
     case BT_COMMAND_STATISTICS:
         return command_statistics(resident, arguments, results);
+    case BT_COMMAND_PROFILE:
+        return command_profile(resident, arguments, results);
     default:
         return BT_RESULT_COMMAND;
     }

@@ -31,6 +31,8 @@ typedef struct bt_resident {
     uint32_t micro_steps;
     uint32_t l3_high_water;
     uint64_t training_cycles;
+    uint32_t profiling;
+    bt_profile profile;
 } bt_resident;
 
 /* Fills the mailbox; generation is any number that differs from the last start's. */

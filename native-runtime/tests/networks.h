@@ -1,6 +1,6 @@
 /*
- * Models for tests: a builder that fills parameters with seeded values, and the networks whose sizes
- * are published. Building mistakes end the test program with the library's sentence.
+ * Models for tests: a builder that fills parameters with seeded values, and the networks whose
+ * sizes are published. Building mistakes end the test program with the library's sentence.
  */
 #ifndef BT_TEST_NETWORKS_H
 #define BT_TEST_NETWORKS_H
@@ -70,8 +70,9 @@ static inline uint32_t add_parameter(builder *b, const char *name, uint32_t rank
         data[i] = offset + scale * next_float(&b->seed);
     }
     snprintf(made_up, sizeof made_up, "p%u", b->names++);
-    require(bt_model_add_parameter(b->model, name == NULL ? made_up : name, rank, dims, data, &value),
-            name == NULL ? made_up : name);
+    require(
+        bt_model_add_parameter(b->model, name == NULL ? made_up : name, rank, dims, data, &value),
+        name == NULL ? made_up : name);
     free(data);
     return value;
 }
@@ -85,6 +86,60 @@ static inline bt_attributes attributes_default(void) {
     bt_attributes attributes;
     require(bt_attributes_default(&attributes), "bt_attributes_default");
     return attributes;
+}
+
+static inline void set_attribute(bt_attributes *a, const char *word) {
+    int v[5] = {0};
+    char key[24];
+    const char *equals = strchr(word, '=');
+    snprintf(key, sizeof key, "%.*s", (int)(equals - word), word);
+    int n = sscanf(equals + 1, "%d,%d,%d,%d,%d", &v[0], &v[1], &v[2], &v[3], &v[4]);
+    if (strcmp(key, "kernel") == 0) {
+        a->kernel[0] = v[0], a->kernel[1] = v[1];
+    } else if (strcmp(key, "stride") == 0) {
+        a->strides[0] = v[0], a->strides[1] = v[1];
+    } else if (strcmp(key, "pads") == 0) {
+        memcpy(a->pads, v, sizeof a->pads);
+    } else if (strcmp(key, "dilation") == 0) {
+        a->dilations[0] = v[0], a->dilations[1] = v[1];
+    } else if (strcmp(key, "groups") == 0) {
+        a->groups = v[0];
+    } else if (strcmp(key, "axis") == 0) {
+        a->axis = v[0];
+    } else if (strcmp(key, "dims") == 0) {
+        a->rank = (uint32_t)n;
+        memcpy(a->dims, v, sizeof a->dims);
+    } else if (strcmp(key, "flags") == 0) {
+        a->flags = (uint32_t)v[0];
+    } else if (strcmp(key, "alpha") == 0) {
+        a->alpha = strtof(equals + 1, NULL);
+    } else if (strcmp(key, "epsilon") == 0) {
+        a->epsilon = strtof(equals + 1, NULL);
+    } else if (strcmp(key, "ratio") == 0) {
+        a->ratio = strtof(equals + 1, NULL);
+    } else if (strcmp(key, "momentum") == 0) {
+        a->momentum = strtof(equals + 1, NULL);
+    } else {
+        printf("unknown attribute %s\n", word);
+        exit(1);
+    }
+}
+
+/* Defaults changed by words such as "stride=2,2 groups=3". */
+static inline bt_attributes attributes_parse(const char *text) {
+    bt_attributes a = attributes_default();
+    char copy[160];
+    snprintf(copy, sizeof copy, "%s", text);
+    for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " ")) {
+        set_attribute(&a, word);
+    }
+    return a;
+}
+
+/* Dimensions such as "1,3,8"; returns the rank. */
+static inline uint32_t dims_parse(const char *text, int32_t dims[BT_MAX_RANK]) {
+    return (uint32_t)sscanf(text, "%d,%d,%d,%d,%d", &dims[0], &dims[1], &dims[2], &dims[3],
+                            &dims[4]);
 }
 
 static inline uint32_t add_node(builder *b, bt_op op, const char *name, uint32_t count,

@@ -67,7 +67,8 @@ static inline uint32_t random_operands(builder *b, bt_op op, const bt_value_info
             return 1;
         }
         inputs[1] = add_parameter(b, NULL, x->rank < 4 ? 3 : 4, dims, 0.0f, 0.5f);
-        inputs[2] = next_below(&b->seed, 2) ? add_vector(b, NULL, dims[0], 0.0f, 0.5f) : BT_NO_VALUE;
+        inputs[2] =
+            next_below(&b->seed, 2) ? add_vector(b, NULL, dims[0], 0.0f, 0.5f) : BT_NO_VALUE;
         return 3;
     case BT_OP_LINEAR: {
         uint32_t transposed = (a->flags & BT_ATTRIBUTE_TRANSPOSED_WEIGHT) != 0;
@@ -119,8 +120,14 @@ static inline uint32_t random_operands(builder *b, bt_op op, const bt_value_info
     }
 }
 
-/* About node_count nodes; the output has one row per sample. Without dropout if told so. */
-static inline bt_model *random_model(uint32_t seed, uint32_t node_count, uint32_t dropout) {
+/* Ops whose gradient jumps, so that finite differences need not agree with it. */
+static inline int has_kinks(bt_op op) {
+    return op == BT_OP_RELU || op == BT_OP_LEAKY_RELU || op == BT_OP_HARDSWISH ||
+           op == BT_OP_MAX_POOL;
+}
+
+/* About node_count nodes; the output has one row per sample. smooth: only ops without kinks. */
+static inline bt_model *random_model(uint32_t seed, uint32_t node_count, uint32_t smooth) {
     enum { VALUES = 128 };
     builder b = builder_new(seed * 2654435761u + 1u);
     uint32_t values[VALUES], value_count = 1;
@@ -133,8 +140,8 @@ static inline bt_model *random_model(uint32_t seed, uint32_t node_count, uint32_
     for (uint32_t tries = 0; value_count < node_count + 1 && tries < 6 * node_count; tries++) {
         bt_op op = (bt_op)(1 + next_below(&b.seed, bt_op_count()));
         /* Mostly the newest value, so that networks are deep. */
-        uint32_t from = next_below(&b.seed, 3) == 0 ? next_below(&b.seed, value_count)
-                                                    : value_count - 1;
+        uint32_t from =
+            next_below(&b.seed, 3) == 0 ? next_below(&b.seed, value_count) : value_count - 1;
         uint32_t inputs[BT_MAX_INPUTS] = {values[from]};
         bt_value_info x = value_info(b.model, values[from]);
         bt_attributes a = random_attributes(&b.seed, &x);
@@ -144,11 +151,14 @@ static inline bt_model *random_model(uint32_t seed, uint32_t node_count, uint32_
             a.dims[1] = -1;
             a.dims[2] = 1 + (int32_t)next_below(&b.seed, 3);
         }
-        if (op == BT_OP_DROPOUT && !dropout) {
-            a.ratio = 0.0f;
+        if (smooth) {
+            a.alpha = 1.0f;
         }
         uint32_t count = random_operands(&b, op, &x, &a, values, value_count, inputs);
         uint32_t value;
+        if (smooth && has_kinks(op)) {
+            continue;
+        }
         if (bt_model_add_node(b.model, op, NULL, inputs, count, &a, &value) != BT_OK) {
             continue;
         }

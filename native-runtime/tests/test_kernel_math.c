@@ -40,32 +40,16 @@ static void check_function(const char *name, float (*actual)(float), double (*ex
     CHECK(worst <= limit, "%s(%a) is off by %g ulp", name, where, worst);
 }
 
-static double exact_sigmoid(double x) {
-    return 1 / (1 + exp(-x));
-}
+static double exact_sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 /* Out-of-line copies whose address can be taken. */
-static float exp_of(float x) {
-    return bt_expf(x);
-}
-static float expm1_of(float x) {
-    return bt_expm1f(-x);
-}
-static double exact_expm1(double x) {
-    return expm1(-x);
-}
-static float log_of(float x) {
-    return bt_logf(x);
-}
-static float tanh_of(float x) {
-    return bt_tanhf(x);
-}
-static float erf_of(float x) {
-    return bt_erff(x);
-}
-static float sigmoid_of(float x) {
-    return bt_sigmoidf(x);
-}
+static float exp_of(float x) { return bt_expf(x); }
+static float expm1_of(float x) { return bt_expm1f(-x); }
+static double exact_expm1(double x) { return expm1(-x); }
+static float log_of(float x) { return bt_logf(x); }
+static float tanh_of(float x) { return bt_tanhf(x); }
+static float erf_of(float x) { return bt_erff(x); }
+static float sigmoid_of(float x) { return bt_sigmoidf(x); }
 
 #define ALL_FINITE 0x00000000u, 0x7F7FFFFFu
 

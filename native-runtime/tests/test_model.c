@@ -10,67 +10,15 @@
 typedef struct shape_case {
     const char *name;
     bt_op op;
-    const char *operands; /* "1,3,8;4,3,3": dims, ';' between operands, '-' for an absent one */
-    const char *attributes; /* "stride=2 pad=1", see set_attribute */
-    const char *output;   /* dims, or NULL if refused */
-    const char *sentence; /* part of the refusal */
+    const char *operands;   /* "1,3,8;4,3,3": dims, ';' between operands, '-' for an absent one */
+    const char *attributes; /* "stride=2,2 groups=3", see attributes_parse */
+    const char *output;     /* dims, or NULL if refused */
+    const char *sentence;   /* part of the refusal */
 } shape_case;
-
-static void set_attribute(bt_attributes *a, const char *word) {
-    int v[5] = {0};
-    char key[24];
-    const char *equals = strchr(word, '=');
-    snprintf(key, sizeof key, "%.*s", (int)(equals - word), word);
-    int n = sscanf(equals + 1, "%d,%d,%d,%d,%d", &v[0], &v[1], &v[2], &v[3], &v[4]);
-    if (strcmp(key, "kernel") == 0) {
-        a->kernel[0] = v[0], a->kernel[1] = v[1];
-    } else if (strcmp(key, "stride") == 0) {
-        a->strides[0] = v[0], a->strides[1] = v[1];
-    } else if (strcmp(key, "pads") == 0) {
-        memcpy(a->pads, v, sizeof a->pads);
-    } else if (strcmp(key, "dilation") == 0) {
-        a->dilations[0] = v[0], a->dilations[1] = v[1];
-    } else if (strcmp(key, "groups") == 0) {
-        a->groups = v[0];
-    } else if (strcmp(key, "axis") == 0) {
-        a->axis = v[0];
-    } else if (strcmp(key, "dims") == 0) {
-        a->rank = (uint32_t)n;
-        memcpy(a->dims, v, sizeof a->dims);
-    } else if (strcmp(key, "flags") == 0) {
-        a->flags = (uint32_t)v[0];
-    } else if (strcmp(key, "alpha") == 0) {
-        a->alpha = strtof(equals + 1, NULL);
-    } else if (strcmp(key, "epsilon") == 0) {
-        a->epsilon = strtof(equals + 1, NULL);
-    } else if (strcmp(key, "ratio") == 0) {
-        a->ratio = strtof(equals + 1, NULL);
-    } else if (strcmp(key, "momentum") == 0) {
-        a->momentum = strtof(equals + 1, NULL);
-    } else {
-        printf("unknown attribute %s\n", word);
-        exit(1);
-    }
-}
-
-static bt_attributes parse_attributes(const char *text) {
-    bt_attributes a = attributes_default();
-    char copy[160];
-    snprintf(copy, sizeof copy, "%s", text);
-    for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " ")) {
-        set_attribute(&a, word);
-    }
-    return a;
-}
-
-static uint32_t parse_dims(const char *text, int32_t dims[BT_MAX_RANK]) {
-    return (uint32_t)sscanf(text, "%d,%d,%d,%d,%d", &dims[0], &dims[1], &dims[2], &dims[3],
-                            &dims[4]);
-}
 
 static void check_case(const shape_case *c) {
     builder b = builder_new(1);
-    bt_attributes attributes = parse_attributes(c->attributes);
+    bt_attributes attributes = attributes_parse(c->attributes);
     uint32_t inputs[BT_MAX_INPUTS], count = 0, value = 0;
     char copy[160];
     snprintf(copy, sizeof copy, "%s", c->operands);
@@ -80,7 +28,7 @@ static void check_case(const shape_case *c) {
             inputs[count++] = BT_NO_VALUE;
             continue;
         }
-        uint32_t rank = parse_dims(operand, dims);
+        uint32_t rank = dims_parse(operand, dims);
         inputs[count] = count == 0 && dims[0] == 1
                             ? add_input(&b, rank, dims)
                             : add_parameter(&b, NULL, rank, dims, 1.0f, 0.5f);
@@ -95,7 +43,7 @@ static void check_case(const shape_case *c) {
     } else {
         bt_node_info info = {.struct_size = sizeof info};
         int32_t dims[BT_MAX_RANK] = {0};
-        uint32_t rank = parse_dims(c->output, dims);
+        uint32_t rank = dims_parse(c->output, dims);
         CHECK(status == BT_OK, "%s: %s", c->name, bt_error_message(0));
         if (status == BT_OK) {
             require(bt_model_node_info(b.model, 0, &info), c->name);
@@ -246,8 +194,7 @@ static void models_refuse_inconsistent_building(void) {
           bt_error_message(0));
     const char *const taken[] = {"x", "input", "loss", "gradient.w", "adam_m.w"};
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
-        CHECK(bt_model_add_parameter(b.model, taken[i], 2, dims, data, &value) ==
-                  BT_ERROR_ARGUMENT,
+        CHECK(bt_model_add_parameter(b.model, taken[i], 2, dims, data, &value) == BT_ERROR_ARGUMENT,
               "%s", taken[i]);
     }
     const uint32_t unknown = 9;
@@ -332,7 +279,7 @@ static void refuses_batch(bt_op op, const char *attributes_text, uint32_t rank,
                           const int32_t *parameter, const char *sentence) {
     builder b = builder_new(1);
     const int32_t dims[] = {1, 3, 4};
-    bt_attributes attributes = parse_attributes(attributes_text);
+    bt_attributes attributes = attributes_parse(attributes_text);
     uint32_t inputs[2] = {add_input(&b, 3, dims), BT_NO_VALUE};
     if (parameter != NULL) {
         inputs[1] = add_parameter(&b, NULL, rank, parameter, 0.0f, 1.0f);

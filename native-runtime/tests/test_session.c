@@ -61,33 +61,10 @@ typedef struct fixture {
     bt_session *session;
 } fixture;
 
-static bool is_parameter(const char *name) {
-    return strncmp(name, "gradient.", 9) != 0 && strncmp(name, "momentum.", 9) != 0 &&
-           strncmp(name, "adam_", 5) != 0;
-}
-
-/* Seeded values for all parameters, as the program's user would write them. */
-static void write_parameters(bt_session *session) {
-    float values[MAX_WEIGHTS];
-    for (uint32_t i = 0; i < bt_session_tensor_count(session); i++) {
-        bt_tensor_info info = {.struct_size = sizeof info};
-        require(bt_session_tensor_info(session, i, &info), "bt_session_tensor_info");
-        if (is_parameter(info.name)) {
-            uint32_t seed = i + 1;
-            bool scale = strstr(info.name, "norm.weight") != NULL;
-            for (uint32_t e = 0; e < info.bytes / 4; e++) {
-                values[e] = (scale ? 1.0f : 0.0f) + 0.3f * next_float(&seed);
-            }
-            require(bt_session_write(session, info.name, values, info.bytes / 4), info.name);
-        }
-    }
-}
-
 static fixture fixture_open(const char *uri, const bt_program *program) {
     fixture f;
     require(bt_device_open(uri, NULL, &f.device), uri);
     require(bt_session_open(f.device, program, &f.session), "bt_session_open");
-    write_parameters(f.session);
     return f;
 }
 
@@ -701,7 +678,6 @@ static fixture bad_fixture(bad_link *bad, const bt_program *program, uint32_t ti
     bad->link.operations = &bad_operations;
     require(bt_device_open_link(&bad->link, &options, &f.device), "open");
     require(bt_session_open(f.device, program, &f.session), "session");
-    write_parameters(f.session);
     return f;
 }
 

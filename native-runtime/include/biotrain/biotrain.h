@@ -427,6 +427,13 @@ typedef struct bt_statistics {
     uint64_t link_nanoseconds; /* spent in transfers */
 } bt_statistics;
 
+/* One kind of instruction of a program in a profile. */
+typedef struct bt_profile_entry {
+    const char *name;      /* "conv.forward" */
+    uint64_t instructions; /* machine instructions of all cores */
+    uint64_t critical;     /* of the slowest core between two barriers, added up */
+} bt_profile_entry;
+
 BT_API bt_status bt_session_open(bt_device *device, const bt_program *program, bt_session **out);
 BT_API void bt_session_close(bt_session *session);
 /* Appends samples to the device's store; *first is the index of the first of them. */
@@ -464,6 +471,15 @@ BT_API bt_status bt_session_write(bt_session *session, const char *name, const f
 BT_API bt_status bt_session_set_progress(bt_session *session, uint64_t micro_steps,
                                          uint64_t updates);
 BT_API bt_status bt_session_statistics(bt_session *session, bt_statistics *out);
+/*
+ * Counts the instructions that the device executes in training and evaluation from now on, with one
+ * core at work at a time, so that counts are exact. BT_ERROR_UNSUPPORTED where a device cannot count:
+ * qemu:?icount=on can.
+ */
+BT_API bt_status bt_session_profile_begin(bt_session *session);
+/* Ends counting. Writes the first capacity of the *count kinds of instruction that were executed. */
+BT_API bt_status bt_session_profile_end(bt_session *session, bt_profile_entry *entries,
+                                        uint32_t capacity, uint32_t *count);
 /* From any thread: the running call ends with BT_ERROR_ABORTED after the step in progress. */
 BT_API void bt_session_abort(bt_session *session);
 

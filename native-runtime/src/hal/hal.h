@@ -16,7 +16,8 @@ typedef struct bt_hal {
     void *context;
     uint32_t cores;
     const bt_kernel_fn *kernels;
-    uint8_t *arena[BT_LEVEL_COUNT]; /* of programs; arena[BT_LEVEL_L3] is NULL where L3 is not mapped */
+    uint8_t
+        *arena[BT_LEVEL_COUNT]; /* of programs; arena[BT_LEVEL_L3] is NULL where L3 is not mapped */
     uint32_t arena_bytes[BT_LEVEL_COUNT];
     /* Runs fn on all cores and returns when the last one has. Caller: the fabric controller. */
     void (*run_on_cores)(void *context, bt_core_fn fn, void *argument);
@@ -31,6 +32,11 @@ typedef struct bt_hal {
     void (*idle)(void *context);
     /* Tells a host that may sleep that the mailbox has changed. */
     void (*notify)(void *context);
+    /*
+     * Starts (profile) or ends (NULL) counting machine instructions into *profile; while it counts,
+     * cores work one after the other. NULL: this platform cannot count.
+     */
+    void (*set_profile)(void *context, bt_profile *profile);
 } bt_hal;
 
 #endif

@@ -13,7 +13,13 @@ void bt_interp_run(const bt_machine *machine, uint32_t sequence, const bt_step_s
         words += bt_call_decode(words, (uint32_t)(end - words), tensors, program->tensor_count,
                                 machine->arena, &call);
         call.scalars = scalars;
-        machine->kernels[call.opcode](&call, team);
-        bt_team_barrier(team);
+        if (machine->profile != NULL) {
+            machine->profile->opcode = call.opcode;
+            machine->kernels[call.opcode](&call, team);
+            team->barrier(team->context); /* charges what was counted, also on a single core */
+        } else {
+            machine->kernels[call.opcode](&call, team);
+            bt_team_barrier(team);
+        }
     }
 }

@@ -12,6 +12,7 @@ typedef struct bt_machine {
     const bt_program_header *program;
     uint8_t *arena[BT_LEVEL_COUNT];
     const bt_kernel_fn *kernels;
+    bt_profile *profile; /* NULL: nobody counts */
 } bt_machine;
 
 void bt_interp_run(const bt_machine *machine, uint32_t sequence, const bt_step_scalars *scalars,

@@ -14,7 +14,7 @@
 
 /* One loop per function, so that each vectorises. */
 #define BT_EACH(expression)                                                                        \
-    for (uint32_t i = 0; i < n; i++) {                                                             \
+    for (uint32_t i = 0; i < BT_CHUNK; i++) {                                                      \
         float x = v[i];                                                                            \
         v[i] = (expression);                                                                       \
     }                                                                                              \
@@ -33,7 +33,7 @@ static float hardswish_gate(float x) {
     return gate > 1.0f ? 1.0f : gate;
 }
 
-static void apply(uint32_t function, float alpha, float v[BT_CHUNK], uint32_t n) {
+static void apply(uint32_t function, float alpha, float v[BT_CHUNK]) {
     switch (function) {
     case BT_FUNCTION_RELU:
         BT_EACH(x < 0.0f ? 0.0f : x);
@@ -70,13 +70,9 @@ void BT_KERNEL(bt_activation_forward)(const bt_call *call, const bt_team *team) 
     for (uint32_t i = begin; i < end; i += BT_CHUNK) {
         uint32_t n = bt_min(BT_CHUNK, end - i);
         float v[BT_CHUNK];
-        for (uint32_t j = 0; j < n; j++) {
-            v[j] = x[i + j];
-        }
-        apply(function, alpha, v, n);
-        for (uint32_t j = 0; j < n; j++) {
-            y[i + j] = v[j];
-        }
+        bt_chunk_load(x + i, n, v);
+        apply(function, alpha, v);
+        bt_chunk_store(v, n, y + i);
     }
 }
 
@@ -103,13 +99,13 @@ static float hardswish_slope(float x) {
 
 /* Replaces kept values k by slopes. */
 #define BT_EACH(expression)                                                                        \
-    for (uint32_t i = 0; i < n; i++) {                                                             \
+    for (uint32_t i = 0; i < BT_CHUNK; i++) {                                                      \
         float k = v[i];                                                                            \
         v[i] = (expression);                                                                       \
     }                                                                                              \
     break
 
-static void apply_slope(uint32_t function, float alpha, float v[BT_CHUNK], uint32_t n) {
+static void apply_slope(uint32_t function, float alpha, float v[BT_CHUNK]) {
     switch (function) {
     case BT_FUNCTION_RELU:
         BT_EACH(k > 0.0f ? 1.0f : 0.0f);
@@ -146,16 +142,13 @@ void BT_KERNEL(bt_activation_grad)(const bt_call *call, const bt_team *team) {
     bt_team_share(team, bt_call_elements(call, 2), &begin, &end);
     for (uint32_t i = begin; i < end; i += BT_CHUNK) {
         uint32_t n = bt_min(BT_CHUNK, end - i);
-        float v[BT_CHUNK];
-        for (uint32_t j = 0; j < n; j++) {
-            v[j] = kept[i + j];
+        float v[BT_CHUNK], gradient[BT_CHUNK];
+        bt_chunk_load(kept + i, n, v);
+        bt_chunk_load(dy + i, n, gradient);
+        apply_slope(function, alpha, v);
+        for (uint32_t j = 0; j < BT_CHUNK; j++) {
+            v[j] *= gradient[j];
         }
-        apply_slope(function, alpha, v, n);
-        for (uint32_t j = 0; j < n; j++) {
-            v[j] *= dy[i + j];
-        }
-        for (uint32_t j = 0; j < n; j++) {
-            dx[i + j] = v[j];
-        }
+        bt_chunk_store(v, n, dx + i);
     }
 }

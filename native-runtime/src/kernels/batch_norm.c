@@ -21,17 +21,16 @@ static channels_view channels_view_get(const bt_call *call) {
     return v;
 }
 
-/* y = x * factor + offset of count elements; y may be x. */
-static void scale_span(const float *x, float factor, float offset, uint32_t count, float *y) {
+/* y = x * factor of count elements; y may be x. */
+static void scale_span(const float *x, float factor, uint32_t count, float *y) {
     for (uint32_t i = 0; i < count; i += BT_CHUNK) {
         uint32_t n = bt_min(BT_CHUNK, count - i);
-        float result[BT_CHUNK];
-        for (uint32_t j = 0; j < n; j++) {
-            result[j] = bt_fma(x[i + j], factor, offset);
+        float value[BT_CHUNK];
+        bt_chunk_load(x + i, n, value);
+        for (uint32_t j = 0; j < BT_CHUNK; j++) {
+            value[j] *= factor;
         }
-        for (uint32_t j = 0; j < n; j++) {
-            y[i + j] = result[j];
-        }
+        bt_chunk_store(value, n, y + i);
     }
 }
 
@@ -40,13 +39,12 @@ static void normalize_span(const float *x, float mean, float inverse, float scal
                            uint32_t count, float *y) {
     for (uint32_t i = 0; i < count; i += BT_CHUNK) {
         uint32_t n = bt_min(BT_CHUNK, count - i);
-        float result[BT_CHUNK];
-        for (uint32_t j = 0; j < n; j++) {
-            result[j] = bt_fma((x[i + j] - mean) * inverse, scale, bias);
+        float value[BT_CHUNK];
+        bt_chunk_load(x + i, n, value);
+        for (uint32_t j = 0; j < BT_CHUNK; j++) {
+            value[j] = bt_fma((value[j] - mean) * inverse, scale, bias);
         }
-        for (uint32_t j = 0; j < n; j++) {
-            y[i + j] = result[j];
-        }
+        bt_chunk_store(value, n, y + i);
     }
 }
 
@@ -131,14 +129,14 @@ void BT_KERNEL(bt_batch_norm_grad_input)(const bt_call *call, const bt_team *tea
             float *out = dx + (n * v.channels + c) * v.inner;
             for (uint32_t i = 0; i < v.inner; i += BT_CHUNK) {
                 uint32_t count = bt_min(BT_CHUNK, v.inner - i);
-                float result[BT_CHUNK];
-                for (uint32_t j = 0; j < count; j++) {
-                    float value = (in[i + j] - mean) * inverse;
-                    result[j] = factor * bt_fma(-value, mean_product, gradient[i + j] - mean_dy);
+                float value[BT_CHUNK], g[BT_CHUNK];
+                bt_chunk_load(in + i, count, value);
+                bt_chunk_load(gradient + i, count, g);
+                for (uint32_t j = 0; j < BT_CHUNK; j++) {
+                    value[j] = (value[j] - mean) * inverse;
+                    g[j] = factor * bt_fma(-value[j], mean_product, g[j] - mean_dy);
                 }
-                for (uint32_t j = 0; j < count; j++) {
-                    out[i + j] = result[j];
-                }
+                bt_chunk_store(g, count, out + i);
             }
         }
     }
@@ -204,8 +202,7 @@ void BT_KERNEL(bt_frozen_norm_grad_input)(const bt_call *call, const bt_team *te
         uint32_t c = span % v.channels;
         float factor = scale[c] / bt_sqrtf(variance[c] + v.epsilon);
         uint32_t start = span * v.inner + first;
-        scale_span(dy + start, factor, 0.0f, bt_min(BT_REDUCTION_BLOCK, v.inner - first),
-                   dx + start);
+        scale_span(dy + start, factor, bt_min(BT_REDUCTION_BLOCK, v.inner - first), dx + start);
     }
 }
 

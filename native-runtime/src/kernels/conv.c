@@ -218,21 +218,32 @@ static void slide_four(const sliding *s, const float *source, const float *weigh
     }
 }
 
-/* One channel, columns [ow, ow + BT_TILE_WIDE) of the interior. */
-static void slide_wide(const sliding *s, const float *source, const float *weight, float bias,
-                       int32_t oh, int32_t ow, float *out) {
+/* One channel, columns [ow, ow + width) of the interior; width as in bt_tile_row. */
+static void slide_one(const sliding *s, const float *source, const float *weight, float bias,
+                      int32_t oh, int32_t ow, int32_t width, float *out) {
     float sum[BT_TILE_WIDE];
-    for (uint32_t i = 0; i < BT_TILE_WIDE; i++) {
+    for (int32_t i = 0; i < width; i++) {
         sum[i] = bias;
     }
     run run;
     for (uint32_t cursor = 0; next_run(s, oh, &cursor, &run);) {
-        bt_tile_wide(sum, run.count, weight + run.weight, run.weight_step, source + run.source + ow,
-                     run.source_step);
+        bt_tile_row(sum, (uint32_t)width, run.count, weight + run.weight, run.weight_step,
+                    source + run.source + ow, run.source_step);
     }
-    for (uint32_t i = 0; i < BT_TILE_WIDE; i++) {
-        out[(uint32_t)ow + i] = sum[i];
+    for (int32_t i = 0; i < width; i++) {
+        out[ow + i] = sum[i];
     }
+}
+
+/* The widest tile of one channel that fits count outputs, 0 if there is none. */
+static int32_t tile_width(int32_t count) {
+    if (count >= (int32_t)BT_TILE_WIDE) {
+        return BT_TILE_WIDE;
+    }
+    if (count >= (int32_t)BT_TILE) {
+        return BT_TILE;
+    }
+    return count >= (int32_t)BT_LANES ? BT_LANES : 0;
 }
 
 /* Columns [first, last) of one output row of channels (1 or BT_TILE_CHANNELS) channels. The last
@@ -241,25 +252,26 @@ static void slide_wide(const sliding *s, const float *source, const float *weigh
 static void slide_row(const sliding *s, const float *source, const float *weight, const float *bias,
                       uint32_t channels, int32_t oh, int32_t first, int32_t last, float *out,
                       uint32_t out_plane) {
-    int32_t width = channels == 1 ? (int32_t)BT_TILE_WIDE : (int32_t)BT_TILE;
     int32_t begin, end;
     axis_interior(&s->w, first, last, &begin, &end);
-    if (end - begin < width) {
+    int32_t width = tile_width(end - begin);
+    if (width == 0) {
         begin = end = first;
     }
-    for (int32_t ow = begin; ow < end; ow += width) {
-        int32_t column = minimum(ow, end - width);
-        if (channels == 1) {
-            slide_wide(s, source, weight, bias ? bias[0] : 0.0f, oh, column, out);
-        } else {
-            slide_four(s, source, weight, bias, oh, column, out, out_plane);
-        }
+    uint32_t together = channels == BT_TILE_CHANNELS && width >= (int32_t)BT_TILE;
+    for (int32_t ow = begin; together && ow < end; ow += BT_TILE) {
+        slide_four(s, source, weight, bias, oh, minimum(ow, end - (int32_t)BT_TILE), out,
+                   out_plane);
     }
     for (uint32_t c = 0; c < channels; c++) {
         float start = bias ? bias[c] : 0.0f;
         const float *taps = weight + (int32_t)c * s->weight_out;
-        slide_general(s, source, taps, start, oh, first, begin, out + c * out_plane);
-        slide_general(s, source, taps, start, oh, end, last, out + c * out_plane);
+        float *row = out + c * out_plane;
+        for (int32_t ow = begin; !together && ow < end; ow += width) {
+            slide_one(s, source, taps, start, oh, minimum(ow, end - width), width, row);
+        }
+        slide_general(s, source, taps, start, oh, first, begin, row);
+        slide_general(s, source, taps, start, oh, end, last, row);
     }
 }
 
@@ -410,7 +422,7 @@ static void tap_columns(const axis *axis, int32_t k, int32_t first, int32_t last
 }
 
 /* Adds the block's sums for taps [k, k + width) to dw; neighbouring taps read neighbouring x.
- * width is BT_TILE or BT_TILE_WIDE. */
+ * width as in bt_tile_row. */
 static void add_block_taps(const axis *axis, const block *b, int32_t k, int32_t width, float *dw) {
     float sum[BT_TILE_WIDE];
     for (int32_t i = 0; i < width; i++) {
@@ -426,11 +438,8 @@ static void add_block_taps(const axis *axis, const block *b, int32_t k, int32_t 
         int32_t position = column * axis->multiply + axis->offset + k;
         if (column == low && low < high) {
             uint32_t count = (uint32_t)(high - low);
-            if (width == (int32_t)BT_TILE) {
-                bt_tile_narrow(sum, count, b->dy + column, 1, b->x + position, axis->multiply);
-            } else {
-                bt_tile_wide(sum, count, b->dy + column, 1, b->x + position, axis->multiply);
-            }
+            bt_tile_row(sum, (uint32_t)width, count, b->dy + column, 1, b->x + position,
+                        axis->multiply);
             column = high - 1;
             continue;
         }
@@ -488,13 +497,11 @@ static void grad_weight_rows(const geometry *g, const float *x, const float *dy,
                 for (b.first = 0; b.first < g->w.outputs; b.first = b.last) {
                     b.last = minimum(b.first + (int32_t)BT_REDUCTION_BLOCK, g->w.outputs);
                     int32_t k = first_tap;
-                    if (g->w.step == 1) {
-                        for (; last_tap - k >= (int32_t)BT_TILE_WIDE; k += BT_TILE_WIDE) {
-                            add_block_taps(&g->w, &b, k, BT_TILE_WIDE, weights + k);
-                        }
-                        for (; last_tap - k >= (int32_t)BT_TILE; k += BT_TILE) {
-                            add_block_taps(&g->w, &b, k, BT_TILE, weights + k);
-                        }
+                    int32_t width = g->w.step == 1 ? tile_width(last_tap - k) : 0;
+                    while (width > 0) {
+                        add_block_taps(&g->w, &b, k, width, weights + k);
+                        k += width;
+                        width = tile_width(last_tap - k);
                     }
                     for (; k < last_tap; k++) {
                         add_block_tap(&g->w, &b, k, weights + k);
@@ -580,8 +587,8 @@ static void grad_weight_packed(const geometry *g, const float *x, const float *d
                             bt_tile_four(sum, count, out, (int32_t)out_plane, 1, packed, BT_TILE);
                         } else {
                             for (uint32_t i = 0; i < channels; i++) {
-                                bt_tile_narrow(sum[i], count, out + i * out_plane, 1, packed,
-                                               BT_TILE);
+                                bt_tile_row(sum[i], BT_TILE, count, out + i * out_plane, 1, packed,
+                                            BT_TILE);
                             }
                         }
                         for (uint32_t i = 0; i < channels; i++) {

@@ -1,14 +1,14 @@
 /* Sums and products of two tensors, with NumPy broadcasting. */
 #include "kernels/kernels.h"
 
-/* Combines a chunk of b into v. */
-static void combine(uint32_t function, const float *b, float v[BT_CHUNK], uint32_t n) {
+/* Combines chunk b into chunk v. */
+static void combine(uint32_t function, const float b[BT_CHUNK], float v[BT_CHUNK]) {
     if (function == BT_BINARY_ADD) {
-        for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t i = 0; i < BT_CHUNK; i++) {
             v[i] += b[i];
         }
     } else {
-        for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t i = 0; i < BT_CHUNK; i++) {
             v[i] *= b[i];
         }
     }
@@ -16,15 +16,13 @@ static void combine(uint32_t function, const float *b, float v[BT_CHUNK], uint32
 
 /* Next chunk of an operand: step 0 repeats its first element. */
 static void load(const float *from, uint32_t step, uint32_t n, float to[BT_CHUNK]) {
-    if (step == 0) {
-        float value = from[0];
-        for (uint32_t i = 0; i < n; i++) {
-            to[i] = value;
-        }
-    } else {
-        for (uint32_t i = 0; i < n; i++) {
-            to[i] = from[i];
-        }
+    if (step != 0) {
+        bt_chunk_load(from, n, to);
+        return;
+    }
+    float value = from[0];
+    for (uint32_t i = 0; i < BT_CHUNK; i++) {
+        to[i] = value;
     }
 }
 
@@ -36,10 +34,8 @@ static void binary_span(uint32_t function, const float *a, uint32_t a_step, cons
         float left[BT_CHUNK], right[BT_CHUNK];
         load(a + i * a_step, a_step, n, left);
         load(b + i * b_step, b_step, n, right);
-        combine(function, right, left, n);
-        for (uint32_t j = 0; j < n; j++) {
-            y[i + j] = left[j];
-        }
+        combine(function, right, left);
+        bt_chunk_store(left, n, y + i);
     }
 }
 

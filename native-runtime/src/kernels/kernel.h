@@ -44,6 +44,13 @@ static inline void bt_team_share(const bt_team *team, uint32_t count, uint32_t *
     *end = *begin + quotient + (core < rest ? 1u : 0u);
 }
 
+/* Machine instructions by opcode: of all cores, and along the slowest core between barriers. */
+typedef struct bt_profile {
+    uint32_t opcode; /* being executed; the interpreter says it */
+    uint64_t instructions[BT_OPCODE_COUNT];
+    uint64_t critical[BT_OPCODE_COUNT];
+} bt_profile;
+
 typedef void (*bt_kernel_fn)(const bt_call *call, const bt_team *team);
 
 /* Kernel tables, indexed by opcode. */

@@ -58,9 +58,39 @@ BT_KERNEL_LIST(BT_KERNEL_DECLARE)
 #define BT_LANES 1
 #endif
 
-/* Elements that element-wise kernels compute before they store them. Going through a small buffer
- * lets an output take the place of an input and the compiler still vectorise. */
-#define BT_CHUNK 64u
+/* Elements that element-wise kernels compute before they store them: going through a small buffer
+ * lets an output take the place of an input and the compiler still vectorise. A multiple of
+ * BT_SUM_LANES that divides BT_REDUCTION_BLOCK. */
+#define BT_CHUNK (BT_LANES > 1 ? 64u : 16u)
+
+/* A chunk of n <= BT_CHUNK elements; what is missing from a whole chunk becomes 0, so that loops
+ * over a chunk have a constant length. */
+static inline void bt_chunk_load(const float *from, uint32_t n, float to[BT_CHUNK]) {
+    uint32_t i = 0;
+    if (n == BT_CHUNK) {
+        for (; i < BT_CHUNK; i++) {
+            to[i] = from[i];
+        }
+    }
+    for (; i < n; i++) {
+        to[i] = from[i];
+    }
+    for (; i < BT_CHUNK; i++) {
+        to[i] = 0.0f;
+    }
+}
+
+static inline void bt_chunk_store(const float from[BT_CHUNK], uint32_t n, float *to) {
+    uint32_t i = 0;
+    if (n == BT_CHUNK) {
+        for (; i < BT_CHUNK; i++) {
+            to[i] = from[i];
+        }
+    }
+    for (; i < n; i++) {
+        to[i] = from[i];
+    }
+}
 
 /* Data of operand index, NULL if it is absent. */
 static inline float *bt_call_operand(const bt_call *call, uint32_t index) {

@@ -61,15 +61,16 @@ void BT_KERNEL(bt_mse)(const bt_call *call, const bt_team *team) {
             for (uint32_t i = block; i < last; i += BT_CHUNK) {
                 uint32_t count = bt_min(BT_CHUNK, last - i);
                 float difference[BT_CHUNK], square[BT_CHUNK];
-                for (uint32_t j = 0; j < count; j++) {
-                    difference[j] = y[i + j] - target[i + j];
+                bt_chunk_load(y + i, count, difference);
+                bt_chunk_load(target + i, count, square);
+                for (uint32_t j = 0; j < BT_CHUNK; j++) {
+                    difference[j] -= square[j];
                     square[j] = difference[j] * difference[j];
+                    difference[j] *= factor;
                 }
                 bt_sum_add(&sum, square, count);
                 if (gradient) {
-                    for (uint32_t j = 0; j < count; j++) {
-                        gradient[n * elements + i + j] = difference[j] * factor;
-                    }
+                    bt_chunk_store(difference, count, gradient + n * elements + i);
                 }
             }
             total += bt_sum_value(&sum);

@@ -76,7 +76,8 @@ static void add_columns(const product *p, const float *a, const float *b, float 
                 bt_tile_four(sum, count, left, p->a_m, p->a_k, tile, step);
             } else {
                 for (uint32_t i = 0; i < rows; i++) {
-                    bt_tile_narrow(sum[i], count, left + (int32_t)i * p->a_m, p->a_k, tile, step);
+                    bt_tile_row(sum[i], BT_TILE, count, left + (int32_t)i * p->a_m, p->a_k, tile,
+                                step);
                 }
             }
             for (uint32_t i = 0; i < rows; i++) {

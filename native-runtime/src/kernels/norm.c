@@ -65,17 +65,16 @@ static float fold(const rows_view *v, const float *partials, uint32_t row, uint3
     return total;
 }
 
-/* What elements [first, first + count) of a block read of a parameter; fallback without one. */
+/* What the n elements of a block from element first on read of a parameter, as a chunk; fallback
+ * without one. */
 static void spread(const rows_view *v, const row_block *b, const float *parameter, float fallback,
-                   uint32_t first, uint32_t count, float *out) {
+                   uint32_t first, uint32_t n, float out[BT_CHUNK]) {
     if (parameter && v->span == 1) {
-        for (uint32_t i = 0; i < count; i++) {
-            out[i] = parameter[b->parameter + first + i];
-        }
+        bt_chunk_load(parameter + b->parameter + first, n, out);
         return;
     }
     float value = parameter ? parameter[b->parameter] : fallback;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < BT_CHUNK; i++) {
         out[i] = value;
     }
 }
@@ -120,17 +119,14 @@ void BT_KERNEL(bt_norm_forward)(const bt_call *call, const bt_team *team) {
         }
         for (uint32_t first = 0; first < b.count; first += BT_CHUNK) {
             uint32_t n = bt_min(BT_CHUNK, b.count - first);
-            const float *in = x + b.start + first;
-            float *out = y + b.start + first;
-            float factor[BT_CHUNK], result[BT_CHUNK];
+            float value[BT_CHUNK], factor[BT_CHUNK], result[BT_CHUNK];
+            bt_chunk_load(x + b.start + first, n, value);
             spread(&v, &b, scale, 1.0f, first, n, factor);
             spread(&v, &b, bias, 0.0f, first, n, result);
-            for (uint32_t i = 0; i < n; i++) {
-                result[i] = bt_fma((in[i] - mean) * inverse, factor[i], result[i]);
+            for (uint32_t i = 0; i < BT_CHUNK; i++) {
+                result[i] = bt_fma((value[i] - mean) * inverse, factor[i], result[i]);
             }
-            for (uint32_t i = 0; i < n; i++) {
-                out[i] = result[i];
-            }
+            bt_chunk_store(result, n, y + b.start + first);
         }
     }
 }
@@ -159,13 +155,13 @@ void BT_KERNEL(bt_norm_grad_input)(const bt_call *call, const bt_team *team) {
         bt_sum_clear(&normalized);
         for (uint32_t first = 0; first < b.count; first += BT_CHUNK) {
             uint32_t n = bt_min(BT_CHUNK, b.count - first);
-            const float *in = x + b.start + first;
-            const float *gradient = dy + b.start + first;
-            float g[BT_CHUNK], product[BT_CHUNK];
+            float g[BT_CHUNK], gradient[BT_CHUNK], product[BT_CHUNK];
             spread(&v, &b, scale, 1.0f, first, n, g);
-            for (uint32_t i = 0; i < n; i++) {
+            bt_chunk_load(dy + b.start + first, n, gradient);
+            bt_chunk_load(x + b.start + first, n, product);
+            for (uint32_t i = 0; i < BT_CHUNK; i++) {
                 g[i] *= gradient[i];
-                product[i] = g[i] * ((in[i] - mean) * inverse);
+                product[i] = g[i] * ((product[i] - mean) * inverse);
             }
             bt_sum_add(&plain, g, n);
             bt_sum_add(&normalized, product, n);
@@ -184,18 +180,15 @@ void BT_KERNEL(bt_norm_grad_input)(const bt_call *call, const bt_team *team) {
         }
         for (uint32_t first = 0; first < b.count; first += BT_CHUNK) {
             uint32_t n = bt_min(BT_CHUNK, b.count - first);
-            const float *in = x + b.start + first;
-            const float *gradient = dy + b.start + first;
-            float *out = dx + b.start + first;
-            float g[BT_CHUNK];
+            float g[BT_CHUNK], gradient[BT_CHUNK], value[BT_CHUNK];
             spread(&v, &b, scale, 1.0f, first, n, g);
-            for (uint32_t i = 0; i < n; i++) {
-                float normalized = (in[i] - mean) * inverse;
+            bt_chunk_load(dy + b.start + first, n, gradient);
+            bt_chunk_load(x + b.start + first, n, value);
+            for (uint32_t i = 0; i < BT_CHUNK; i++) {
+                float normalized = (value[i] - mean) * inverse;
                 g[i] = inverse * bt_fma(-normalized, mean_gn, g[i] * gradient[i] - mean_g);
             }
-            for (uint32_t i = 0; i < n; i++) {
-                out[i] = g[i];
-            }
+            bt_chunk_store(g, n, dx + b.start + first);
         }
     }
 }

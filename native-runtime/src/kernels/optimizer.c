@@ -2,14 +2,13 @@
 #include "kernels/kernels.h"
 #include "kernels/math.h"
 
-/* dst, of any element type */
+/* dst */
 void BT_KERNEL(bt_zero)(const bt_call *call, const bt_team *team) {
-    uint8_t *bytes = (uint8_t *)call->data[0];
-    uint32_t size = bt_dtype_bytes(call->tensor[0]->dtype);
+    float *x = bt_call_operand(call, 0);
     uint32_t begin, end;
     bt_team_share(team, bt_call_elements(call, 0), &begin, &end);
-    for (uint32_t i = begin * size; i < end * size; i++) {
-        bytes[i] = 0;
+    for (uint32_t i = begin; i < end; i++) {
+        x[i] = 0.0f;
     }
 }
 

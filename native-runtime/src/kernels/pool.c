@@ -88,10 +88,9 @@ void BT_KERNEL(bt_max_pool_forward)(const bt_call *call, const bt_team *team) {
                 const float *in = plane + (ih + (int32_t)kh) * (int32_t)v.w.in + iw;
                 for (uint32_t kw = kw_begin; kw < kw_end; kw++) {
                     float value = in[kw];
-                    if (value > best || (value != value && best == best)) {
-                        best = value;
-                        index = kh * v.w.kernel + kw;
-                    }
+                    uint32_t better = (value > best) | ((value != value) & (best == best));
+                    best = better ? value : best;
+                    index = better ? kh * v.w.kernel + kw : index;
                 }
             }
             uint32_t at = row * v.w.out + ow;

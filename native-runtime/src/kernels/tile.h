@@ -48,41 +48,36 @@ static inline void bt_tile_four(float sum[BT_TILE_CHANNELS][BT_TILE], uint32_t c
     }
 }
 
-static inline void bt_tile_wide(float sum[BT_TILE_WIDE], uint32_t count, const float *restrict a,
-                                int32_t a_step, const float *restrict b, int32_t b_step) {
+/* One channel by width outputs; width is a constant where this is inlined, at most BT_TILE_WIDE. */
+static inline __attribute__((always_inline)) void
+bt_tile_one(float *sum, uint32_t width, uint32_t count, const float *restrict a, int32_t a_step,
+            const float *restrict b, int32_t b_step) {
     float s[BT_TILE_WIDE];
-    for (uint32_t i = 0; i < BT_TILE_WIDE; i++) {
+    for (uint32_t i = 0; i < width; i++) {
         s[i] = sum[i];
     }
     for (uint32_t k = 0; k < count; k++) {
         float a0 = a[0];
-        for (uint32_t i = 0; i < BT_TILE_WIDE; i++) {
+        for (uint32_t i = 0; i < width; i++) {
             s[i] = bt_fma(a0, b[i], s[i]);
         }
         a += a_step;
         b += b_step;
     }
-    for (uint32_t i = 0; i < BT_TILE_WIDE; i++) {
+    for (uint32_t i = 0; i < width; i++) {
         sum[i] = s[i];
     }
 }
 
-static inline void bt_tile_narrow(float sum[BT_TILE], uint32_t count, const float *restrict a,
-                                  int32_t a_step, const float *restrict b, int32_t b_step) {
-    float s[BT_TILE];
-    for (uint32_t i = 0; i < BT_TILE; i++) {
-        s[i] = sum[i];
-    }
-    for (uint32_t k = 0; k < count; k++) {
-        float a0 = a[0];
-        for (uint32_t i = 0; i < BT_TILE; i++) {
-            s[i] = bt_fma(a0, b[i], s[i]);
-        }
-        a += a_step;
-        b += b_step;
-    }
-    for (uint32_t i = 0; i < BT_TILE; i++) {
-        sum[i] = s[i];
+/* One channel by BT_TILE_WIDE, BT_TILE or BT_LANES outputs. */
+static inline void bt_tile_row(float *sum, uint32_t width, uint32_t count, const float *a,
+                               int32_t a_step, const float *b, int32_t b_step) {
+    if (width == BT_TILE_WIDE) {
+        bt_tile_one(sum, BT_TILE_WIDE, count, a, a_step, b, b_step);
+    } else if (width == BT_TILE) {
+        bt_tile_one(sum, BT_TILE, count, a, a_step, b, b_step);
+    } else {
+        bt_tile_one(sum, BT_LANES, count, a, a_step, b, b_step);
     }
 }
 

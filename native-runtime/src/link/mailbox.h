@@ -38,6 +38,8 @@ enum {
     BT_COMMAND_EVALUATE = 10,  /* samples, buffer, crc: indices in staging; replaced by, per sample,
                                   the loss and the outputs -> crc of them */
     BT_COMMAND_PROGRESS = 11,  /* micro steps: counter of a resumed run */
+    BT_COMMAND_PROFILE = 13,   /* on: 1 begins counting; 0 ends it, buffer -> crc: bt_profile_record
+                                  for every opcode in staging */
     BT_COMMAND_STATISTICS = 12 /* buffer: bt_device_statistics in staging -> crc */
 };
 
@@ -78,6 +80,11 @@ typedef struct bt_record {
     uint32_t cycles_high;
     uint32_t reserved;
 } bt_record;
+
+typedef struct bt_profile_record {
+    uint32_t instructions[2]; /* low, high; likewise below */
+    uint32_t critical[2];
+} bt_profile_record;
 
 typedef struct bt_device_statistics {
     uint32_t high_water[3]; /* L1, L2, L3 */

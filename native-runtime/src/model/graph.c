@@ -91,9 +91,10 @@ static bt_status check_tensor_name(const bt_model *model, const char *name) {
     }
     for (size_t i = 0; i < sizeof interface_names / sizeof interface_names[0]; i++) {
         if (strcmp(name, interface_names[i]) == 0) {
-            BT_FAIL(BT_ERROR_ARGUMENT,
-                    "The parameter name '%s' is taken by a tensor of every program; choose another.",
-                    name);
+            BT_FAIL(
+                BT_ERROR_ARGUMENT,
+                "The parameter name '%s' is taken by a tensor of every program; choose another.",
+                name);
         }
     }
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
@@ -181,9 +182,9 @@ bt_status bt_model_add_parameter(bt_model *model, const char *name, uint32_t ran
     parameter.data = malloc(elements * sizeof *data);
     bt_status status = BT_OK;
     if (parameter.name == NULL || parameter.data == NULL) {
-        status = bt_error_set(BT_ERROR_MEMORY,
-                              "The host has no memory left for the parameter '%s' with %u elements.",
-                              name, elements);
+        status = bt_error_set(
+            BT_ERROR_MEMORY, "The host has no memory left for the parameter '%s' with %u elements.",
+            name, elements);
         goto fail;
     }
     memcpy(parameter.data, data, elements * sizeof *data);
@@ -297,8 +298,8 @@ bt_status bt_model_add_node(bt_model *model, bt_op op, const char *name, const u
     output.name = copy_text(name);
     bt_status status = BT_OK;
     if (node.name == NULL || output.name == NULL) {
-        status = bt_error_set(BT_ERROR_MEMORY, "The host has no memory left for the node '%s'.",
-                              name);
+        status =
+            bt_error_set(BT_ERROR_MEMORY, "The host has no memory left for the node '%s'.", name);
         goto fail;
     }
     status = add_value(model, output, value);
@@ -321,8 +322,8 @@ fail:
 bt_status bt_model_set_output(bt_model *model, uint32_t value) {
     BT_REQUIRE(model);
     if (value >= model->value_count) {
-        BT_FAIL(BT_ERROR_ARGUMENT, "The output is the value %u, but the model has %u values.", value,
-                model->value_count);
+        BT_FAIL(BT_ERROR_ARGUMENT, "The output is the value %u, but the model has %u values.",
+                value, model->value_count);
     }
     model->output = value;
     model->values[value].roles |= BT_ROLE_OPERAND;

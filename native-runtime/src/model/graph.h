@@ -9,8 +9,8 @@
 
 typedef struct bt_value {
     char *name;
-    bt_shape shape;        /* for one sample */
-    uint32_t node;         /* the node it comes from, or BT_NO_VALUE */
+    bt_shape shape; /* for one sample */
+    uint32_t node;  /* the node it comes from, or BT_NO_VALUE */
     bool is_parameter;
     bool depends_on_input; /* then dims[0] grows with the batch */
     uint32_t roles;        /* parameters: union of the BT_ROLE_… of their uses */

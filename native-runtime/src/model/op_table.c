@@ -258,7 +258,8 @@ static const bt_op_row rows[] = {
     {.op = BT_OP_DROPOUT,
      .name = "Dropout",
      .onnx = "Dropout",
-     .limits = "Ratio from 0 to less than 1; active in training only; the mask comes from the seed.",
+     .limits =
+         "Ratio from 0 to less than 1; active in training only; the mask comes from the seed.",
      .backward_needs = "seed",
      .differentiable = true,
      .tolerance = 5e-6f,
@@ -281,9 +282,7 @@ const bt_op_row *bt_op_find(uint32_t op) {
     return NULL;
 }
 
-uint32_t bt_op_count(void) {
-    return ROW_COUNT;
-}
+uint32_t bt_op_count(void) { return ROW_COUNT; }
 
 bt_status bt_op_info_get(uint32_t index, bt_op_info *out) {
     BT_REQUIRE_SIZE(out);

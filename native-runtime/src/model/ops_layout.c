@@ -22,13 +22,15 @@ bt_status bt_concat_shape(const bt_shape_query *query, bt_shape *out) {
             other.dims[axis] = query->operand[0]->dims[axis];
         }
         if (!bt_shape_equal(&other, query->operand[0])) {
-            BT_FAIL(BT_ERROR_MODEL, "operand %u has the shape %s; all but axis %u of %s must agree.",
-                    i, bt_shape_print(query->operand[i]).text, axis,
+            BT_FAIL(BT_ERROR_MODEL,
+                    "operand %u has the shape %s; all but axis %u of %s must agree.", i,
+                    bt_shape_print(query->operand[i]).text, axis,
                     bt_shape_print(query->operand[0]).text);
         }
     }
     if (extent > BT_MAX_ELEMENTS) {
-        BT_FAIL(BT_ERROR_MODEL, "the result would have %llu elements along axis %u; %u are allowed.",
+        BT_FAIL(BT_ERROR_MODEL,
+                "the result would have %llu elements along axis %u; %u are allowed.",
                 (unsigned long long)extent, axis, BT_MAX_ELEMENTS);
     }
     out->dims[axis] = (uint32_t)extent;
@@ -60,8 +62,7 @@ void bt_concat_forward(bt_emitter *emitter, const bt_node *node) {
     uint32_t y = bt_emit_output(emitter, node);
     for (uint32_t i = 0; i < node->input_count; i++) {
         blocks b = blocks_of(emitter, node, i);
-        bt_emit(emitter, BT_OPCODE_COPY_BLOCKS,
-                BT_OPERANDS(bt_emit_operand(emitter, node, i), y),
+        bt_emit(emitter, BT_OPCODE_COPY_BLOCKS, BT_OPERANDS(bt_emit_operand(emitter, node, i), y),
                 BT_ATTRIBUTES(b.count, b.length, b.length, 0, b.stride, b.offset));
     }
 }

@@ -141,8 +141,7 @@ bt_status bt_matmul_shape(const bt_shape_query *query, bt_shape *out) {
                 bt_shape_print(a).text, bt_shape_print(b).text);
     }
     if (a->dims[a->rank - 1] != b->dims[b->rank - 2]) {
-        BT_FAIL(BT_ERROR_MODEL,
-                "the last dimension of a %s must equal the last but one of b %s.",
+        BT_FAIL(BT_ERROR_MODEL, "the last dimension of a %s must equal the last but one of b %s.",
                 bt_shape_print(a).text, bt_shape_print(b).text);
     }
     bool single = bt_shape_product(b, 0, b->rank - 2) == 1 && b->rank <= a->rank;

@@ -94,8 +94,8 @@ static norm_rows norm_rows_of(const bt_emitter *emitter, const bt_node *node) {
         n.rows = bt_shape_product(x, 0, first);
         n.channels_per_group = bt_shape_product(x, first, x->rank);
     } else {
-        n.groups = node->row->op == BT_OP_GROUP_NORM ? (uint32_t)node->attributes.groups
-                                                     : x->dims[1];
+        n.groups =
+            node->row->op == BT_OP_GROUP_NORM ? (uint32_t)node->attributes.groups : x->dims[1];
         n.rows = x->dims[0] * n.groups;
         n.channels_per_group = x->dims[1] / n.groups;
         n.span = bt_shape_product(x, 2, x->rank);
@@ -109,7 +109,8 @@ static norm_rows norm_rows_of(const bt_emitter *emitter, const bt_node *node) {
                   (int32_t)(n).channels_per_group, (int32_t)(n).span, bt_ir_float(epsilon))
 
 static uint32_t norm_partials(bt_emitter *emitter, const norm_rows *n) {
-    return bt_emit_scratch(emitter, BT_DTYPE_F32, bt_norm_partials(n->rows, n->channels_per_group, n->span));
+    return bt_emit_scratch(emitter, BT_DTYPE_F32,
+                           bt_norm_partials(n->rows, n->channels_per_group, n->span));
 }
 
 void bt_norm_forward(bt_emitter *emitter, const bt_node *node) {

@@ -62,8 +62,8 @@ bt_status bt_pool_shape(const bt_shape_query *query, bt_shape *out) {
     uint32_t width = x->rank - 1;
     BT_TRY(check_rank(x));
     *out = *x;
-    BT_TRY(pool_extent("width", x->dims[width], a->kernel[1], a->strides[1], a->pads[1],
-                       a->pads[3], &out->dims[width]));
+    BT_TRY(pool_extent("width", x->dims[width], a->kernel[1], a->strides[1], a->pads[1], a->pads[3],
+                       &out->dims[width]));
     if (x->rank == 4) {
         BT_TRY(pool_extent("height", x->dims[2], a->kernel[0], a->strides[0], a->pads[0],
                            a->pads[2], &out->dims[2]));
@@ -109,8 +109,8 @@ void bt_max_pool_backward(bt_emitter *emitter, const bt_node *node, uint32_t dy)
     int32_t geometry[POOL_ATTRIBUTES];
     pool_attributes(node, bt_emit_operand_shape(emitter, node, 0), geometry);
     uint32_t dx = bt_gradient_open(emitter, node, 0, false);
-    bt_emit(emitter, BT_OPCODE_MAX_POOL_GRAD,
-            BT_OPERANDS(dy, emitter->saved[node->index][0], dx), POOL_ATTRIBUTES, geometry);
+    bt_emit(emitter, BT_OPCODE_MAX_POOL_GRAD, BT_OPERANDS(dy, emitter->saved[node->index][0], dx),
+            POOL_ATTRIBUTES, geometry);
     bt_gradient_close(emitter, node, 0, dx);
 }
 

@@ -11,10 +11,11 @@ static bt_status check_capacity(const bt_memory_plan *plan, const bt_training_op
     }
     BT_FAIL(BT_ERROR_CAPACITY,
             "The training program needs %llu bytes of L2 (%llu of them for weights, gradients and "
-            "optimizer state), but the target %s has %u; use micro_batch 1 (it is %u), shorter "
-            "windows, fewer filters, or an update scheme that trains less.",
+            "optimizer state), but the target %s has %u; use %sshorter windows, fewer filters, or "
+            "an update scheme that trains less.",
             (unsigned long long)plan->peak_bytes, (unsigned long long)plan->persistent_bytes,
-            target->name, target->l2_bytes, options->micro_batch);
+            target->name, target->l2_bytes,
+            options->micro_batch > 1 ? "a smaller micro_batch, " : "");
 }
 
 static uint64_t macs_per_sample(const bt_ir *ir, uint32_t sequence, uint32_t micro_batch) {
@@ -52,8 +53,8 @@ static bt_status keep_initial_values(const bt_model *model, const bt_training *t
     return BT_OK;
 }
 
-static void fill_info(const bt_training *training, const bt_memory_plan *plan,
-                      uint32_t micro_batch, bt_program *program) {
+static void fill_info(const bt_training *training, const bt_memory_plan *plan, uint32_t micro_batch,
+                      bt_program *program) {
     bt_program_info *info = &program->info;
     info->struct_size = sizeof *info;
     info->bytes = (uint32_t)program->size;

@@ -2,9 +2,7 @@
 
 #include "plan/memory_plan.h"
 
-static bool is_used(bt_lifetime lifetime) {
-    return lifetime.first <= lifetime.last;
-}
+static bool is_used(bt_lifetime lifetime) { return lifetime.first <= lifetime.last; }
 
 /* The block is alive at a time of a sequence. */
 static void touch(bt_block *block, uint32_t sequence, uint32_t time) {

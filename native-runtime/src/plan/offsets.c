@@ -13,10 +13,10 @@
 
 typedef struct placement {
     bt_memory_plan *plan;
-    uint32_t count;     /* transient blocks */
-    uint32_t *order;    /* in which they are placed */
-    uint32_t *best;     /* order of the best placement so far */
-    uint32_t *placed;   /* blocks placed so far, by offset */
+    uint32_t count;   /* transient blocks */
+    uint32_t *order;  /* in which they are placed */
+    uint32_t *best;   /* order of the best placement so far */
+    uint32_t *placed; /* blocks placed so far, by offset */
     uint64_t peak;
     uint64_t best_peak;
 } placement;
@@ -88,17 +88,11 @@ static uint64_t duration(const bt_block *block) {
     return sum;
 }
 
-static uint64_t by_size(const bt_block *block) {
-    return block->bytes;
-}
+static uint64_t by_size(const bt_block *block) { return block->bytes; }
 
-static uint64_t by_area(const bt_block *block) {
-    return block->bytes * duration(block);
-}
+static uint64_t by_area(const bt_block *block) { return block->bytes * duration(block); }
 
-static uint64_t by_duration(const bt_block *block) {
-    return duration(block);
-}
+static uint64_t by_duration(const bt_block *block) { return duration(block); }
 
 static uint64_t by_start(const bt_block *block) {
     uint32_t first = UINT32_MAX;

@@ -30,8 +30,8 @@ static uint32_t number_tensors(const bt_ir *ir, uint32_t *table_index) {
 static uint32_t sequence_words(const bt_sequence *sequence) {
     uint32_t words = 0;
     for (uint32_t i = 0; i < sequence->count; i++) {
-        words += 1 + sequence->instructions[i].operand_count +
-                 sequence->instructions[i].attribute_count;
+        words +=
+            1 + sequence->instructions[i].operand_count + sequence->instructions[i].attribute_count;
     }
     return words;
 }
@@ -74,8 +74,8 @@ static void write_sequence(const bt_sequence *sequence, const uint32_t *table_in
                            uint32_t *words) {
     for (uint32_t i = 0; i < sequence->count; i++) {
         const bt_instruction *instruction = &sequence->instructions[i];
-        *words++ = BT_HEAD(instruction->opcode, instruction->operand_count,
-                           instruction->attribute_count);
+        *words++ =
+            BT_HEAD(instruction->opcode, instruction->operand_count, instruction->attribute_count);
         for (uint32_t k = 0; k < instruction->operand_count; k++) {
             uint32_t operand = instruction->operands[k];
             *words++ = operand == BT_NO_TENSOR ? BT_NO_TENSOR : table_index[operand];

@@ -6,8 +6,8 @@
 #include "train/autodiff.h"
 
 /*
- * *bytes is allocated with malloc and belongs to the caller. table_index holds an entry per tensor of
- * the IR: its index in the program's tensor table, BT_NO_TENSOR if the program does not need it.
+ * *bytes is allocated with malloc and belongs to the caller. table_index holds an entry per tensor
+ * of the IR: its index in the program's tensor table, BT_NO_TENSOR if the program does not need it.
  */
 bt_status bt_program_write(const bt_training *training, const bt_memory_plan *plan,
                            const bt_training_options *options, uint32_t *table_index,

@@ -9,7 +9,11 @@
 #define BT_MAX_WINDOW 65536u /* elements of a pooling window: its indices fit 16 bits */
 #define BT_ANY_COUNT 0xFFu
 
-/* types: one letter per operand, f F32, i I32, u U8 or U16. optional: bit per operand. */
+/*
+ * types: one letter per operand, upper case if the instruction writes it: f F32, i I32, u U8 or
+ * U16, s F32 that may be the same bytes as the S of its instruction, which then works in place.
+ * optional: bit per operand that may be absent.
+ */
 typedef struct bt_signature {
     const char *types;
     uint8_t optional;
@@ -17,52 +21,55 @@ typedef struct bt_signature {
 } bt_signature;
 
 static const bt_signature signatures[BT_OPCODE_COUNT] = {
-    [BT_OPCODE_CONV_FORWARD] = {"ffff", 1u << 2, 9},
-    [BT_OPCODE_CONV_GRAD_INPUT] = {"fff", 0, 9},
-    [BT_OPCODE_CONV_GRAD_WEIGHT] = {"fff", 0, 9},
-    [BT_OPCODE_CHANNEL_SUM] = {"ff", 0, 3},
-    [BT_OPCODE_MATMUL] = {"ffff", 1u << 2, 11},
-    [BT_OPCODE_NORM_FORWARD] = {"ffffff", 1u << 1 | 1u << 2, 6},
-    [BT_OPCODE_NORM_GRAD_INPUT] = {"ffffff", 1u << 2, 6},
-    [BT_OPCODE_NORM_GRAD_PARAMETERS] = {"fffff", 1u << 3 | 1u << 4, 6},
-    [BT_OPCODE_BATCH_NORM_FORWARD] = {"fffffff", 0, 5},
-    [BT_OPCODE_BATCH_NORM_GRAD_INPUT] = {"fffff", 0, 5},
-    [BT_OPCODE_BATCH_NORM_GRAD_PARAMETERS] = {"fffff", 1u << 3 | 1u << 4, 5},
-    [BT_OPCODE_FROZEN_NORM_FORWARD] = {"ffffff", 0, 5},
-    [BT_OPCODE_FROZEN_NORM_GRAD_INPUT] = {"ffff", 0, 5},
-    [BT_OPCODE_FROZEN_NORM_GRAD_PARAMETERS] = {"ffffff", 1u << 4 | 1u << 5, 5},
-    [BT_OPCODE_ACTIVATION_FORWARD] = {"ff", 0, 2},
-    [BT_OPCODE_ACTIVATION_GRAD] = {"fff", 0, 2},
-    [BT_OPCODE_MAX_POOL_FORWARD] = {"ffu", 1u << 2, 9},
-    [BT_OPCODE_MAX_POOL_GRAD] = {"fuf", 0, 9},
-    [BT_OPCODE_AVERAGE_POOL_FORWARD] = {"ff", 0, 9},
-    [BT_OPCODE_AVERAGE_POOL_GRAD] = {"ff", 0, 9},
-    [BT_OPCODE_BINARY] = {"fff", 0, 1},
-    [BT_OPCODE_BROADCAST_REDUCE] = {"fff", 1u << 1, 0},
-    [BT_OPCODE_ACCUMULATE] = {"ff", 0, 0},
-    [BT_OPCODE_TRANSPOSE] = {"ff", 0, BT_ANY_COUNT},
-    [BT_OPCODE_COPY_BLOCKS] = {"ff", 0, 6},
-    [BT_OPCODE_SOFTMAX_FORWARD] = {"ff", 0, 3},
-    [BT_OPCODE_SOFTMAX_GRAD] = {"fff", 0, 3},
-    [BT_OPCODE_DROPOUT] = {"ff", 0, 2},
-    [BT_OPCODE_CROSS_ENTROPY] = {"fiff", 1u << 3, 1},
-    [BT_OPCODE_MSE] = {"ffff", 1u << 3, 1},
-    [BT_OPCODE_INNER_PRODUCT] = {"ffff", 1u << 3, 1},
-    [BT_OPCODE_ZERO] = {"f", 0, 0},
-    [BT_OPCODE_SGD] = {"fff", 1u << 2, 3},
-    [BT_OPCODE_ADAM] = {"ffff", 0, 5},
+    [BT_OPCODE_CONV_FORWARD] = {"fffF", 1u << 2, 9},
+    [BT_OPCODE_CONV_GRAD_INPUT] = {"ffF", 0, 9},
+    [BT_OPCODE_CONV_GRAD_WEIGHT] = {"ffF", 0, 9},
+    [BT_OPCODE_CHANNEL_SUM] = {"fF", 0, 3},
+    [BT_OPCODE_MATMUL] = {"fffF", 1u << 2, 11},
+    [BT_OPCODE_NORM_FORWARD] = {"sffSFF", 1u << 1 | 1u << 2, 6},
+    [BT_OPCODE_NORM_GRAD_INPUT] = {"fsffSF", 1u << 2, 6},
+    [BT_OPCODE_NORM_GRAD_PARAMETERS] = {"fffFF", 1u << 3 | 1u << 4, 6},
+    [BT_OPCODE_BATCH_NORM_FORWARD] = {"fffFFFF", 0, 5},
+    [BT_OPCODE_BATCH_NORM_GRAD_INPUT] = {"fsffS", 0, 5},
+    [BT_OPCODE_BATCH_NORM_GRAD_PARAMETERS] = {"fffFF", 1u << 3 | 1u << 4, 5},
+    [BT_OPCODE_FROZEN_NORM_FORWARD] = {"sffffS", 0, 5},
+    [BT_OPCODE_FROZEN_NORM_GRAD_INPUT] = {"sffS", 0, 5},
+    [BT_OPCODE_FROZEN_NORM_GRAD_PARAMETERS] = {"ffffFF", 1u << 4 | 1u << 5, 5},
+    [BT_OPCODE_ACTIVATION_FORWARD] = {"sS", 0, 2},
+    [BT_OPCODE_ACTIVATION_GRAD] = {"ssS", 0, 2},
+    [BT_OPCODE_MAX_POOL_FORWARD] = {"fFU", 1u << 2, 9},
+    [BT_OPCODE_MAX_POOL_GRAD] = {"fuF", 0, 9},
+    [BT_OPCODE_AVERAGE_POOL_FORWARD] = {"fF", 0, 9},
+    [BT_OPCODE_AVERAGE_POOL_GRAD] = {"fF", 0, 9},
+    [BT_OPCODE_BINARY] = {"ssS", 0, 1},
+    [BT_OPCODE_BROADCAST_REDUCE] = {"ffF", 1u << 1, 0},
+    [BT_OPCODE_ACCUMULATE] = {"fF", 0, 0},
+    [BT_OPCODE_TRANSPOSE] = {"fF", 0, BT_ANY_COUNT},
+    [BT_OPCODE_COPY_BLOCKS] = {"fF", 0, 6},
+    [BT_OPCODE_SOFTMAX_FORWARD] = {"sS", 0, 3},
+    [BT_OPCODE_SOFTMAX_GRAD] = {"fsS", 0, 3},
+    [BT_OPCODE_DROPOUT] = {"sS", 0, 2},
+    [BT_OPCODE_CROSS_ENTROPY] = {"siFS", 1u << 3, 1},
+    [BT_OPCODE_MSE] = {"sfFS", 1u << 3, 1},
+    [BT_OPCODE_INNER_PRODUCT] = {"sfFS", 1u << 3, 1},
+    [BT_OPCODE_ZERO] = {"F", 0, 0},
+    [BT_OPCODE_SGD] = {"FfF", 1u << 2, 3},
+    [BT_OPCODE_ADAM] = {"FfFF", 0, 5},
 };
 
 static uint32_t type_fits(char type, uint32_t dtype) {
     switch (type) {
-    case 'f':
-        return dtype == BT_DTYPE_F32;
     case 'i':
         return dtype == BT_DTYPE_I32;
-    default:
+    case 'u':
+    case 'U':
         return dtype == BT_DTYPE_U8 || dtype == BT_DTYPE_U16;
+    default:
+        return dtype == BT_DTYPE_F32;
     }
 }
+
+static uint32_t is_written(char type) { return 'A' <= type && type <= 'Z'; }
 
 static uint32_t elements_are(const bt_call *call, uint32_t operand, uint64_t elements) {
     const bt_tensor *tensor = call->tensor[operand];
@@ -448,4 +455,35 @@ bt_fault bt_call_check(const bt_call *call) {
         }
     }
     return shapes_fit(call) ? BT_FAULT_NONE : BT_FAULT_SHAPE;
+}
+
+bt_fault bt_call_check_overlap(const bt_call *call) {
+    const char *types = signatures[call->opcode].types;
+    uint32_t i;
+    uint32_t j;
+    for (i = 0; i < call->operand_count; i++) {
+        const bt_tensor *a = call->tensor[i];
+        uint32_t a_bytes;
+        if (a == NULL || !is_written(types[i])) {
+            continue;
+        }
+        a_bytes = bt_tensor_elements(a) * bt_dtype_bytes(a->dtype);
+        for (j = 0; j < call->operand_count; j++) {
+            const bt_tensor *b = call->tensor[j];
+            uint32_t b_bytes;
+            if (j == i || b == NULL || b->level != a->level) {
+                continue;
+            }
+            b_bytes = bt_tensor_elements(b) * bt_dtype_bytes(b->dtype);
+            if (types[i] == 'S' && types[j] == 's' && a->offset == b->offset &&
+                a_bytes == b_bytes) {
+                continue;
+            }
+            if (a->offset < (uint64_t)b->offset + b_bytes &&
+                b->offset < (uint64_t)a->offset + a_bytes) {
+                return BT_FAULT_OPERAND;
+            }
+        }
+    }
+    return BT_FAULT_NONE;
 }

@@ -223,7 +223,7 @@ typedef enum bt_fault {
     BT_FAULT_ARENA = 6,      /* needs more than the device has */
     BT_FAULT_TENSOR = 7,     /* a tensor's dtype, rank, dims, offset or name */
     BT_FAULT_INSTRUCTION = 8, /* truncated, unknown opcode, operand or attribute count */
-    BT_FAULT_OPERAND = 9,    /* tensor index, missing operand, dtype */
+    BT_FAULT_OPERAND = 9,    /* tensor index, missing operand, dtype, overlap */
     BT_FAULT_SHAPE = 10,     /* shapes and attributes do not fit together */
     BT_FAULT_INTERFACE = 11  /* input, target, output or loss tensor */
 } bt_fault;
@@ -246,6 +246,12 @@ const char *bt_program_fault_text(bt_fault fault);
 
 /* Checks operands' dtypes and shapes and the attributes of one decoded instruction (data unused). */
 bt_fault bt_call_check(const bt_call *call);
+
+/*
+ * Checks the addresses of an instruction that bt_call_check accepts: no operand that it writes
+ * overlaps another one, except exactly the same bytes where its kernel works in place.
+ */
+bt_fault bt_call_check_overlap(const bt_call *call);
 
 /*
  * Decodes the instruction at words (of at most available words) against a tensor table; arenas may

@@ -84,7 +84,7 @@ static bt_fault check_sequence(const uint32_t *words, uint32_t available, const 
         uint32_t taken;
         uint32_t i;
         /* Told apart from other faults, all of which bt_call_decode answers with 0. */
-        for (i = 1; i <= operands && i < available; i++) {
+        for (i = 1; i <= operands && operands <= BT_MAX_OPERANDS && i < available; i++) {
             if (words[i] != BT_NO_TENSOR && words[i] >= tensor_count) {
                 return BT_FAULT_OPERAND;
             }
@@ -94,6 +94,9 @@ static bt_fault check_sequence(const uint32_t *words, uint32_t available, const 
             return BT_FAULT_INSTRUCTION;
         }
         fault = bt_call_check(&call);
+        if (fault == BT_FAULT_NONE) {
+            fault = bt_call_check_overlap(&call);
+        }
         if (fault != BT_FAULT_NONE) {
             return fault;
         }

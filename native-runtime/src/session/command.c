@@ -15,6 +15,7 @@ static const char *const command_names[] = {
     [BT_COMMAND_TRAIN] = "TRAIN",       [BT_COMMAND_ACCUMULATE] = "ACCUMULATE",
     [BT_COMMAND_UPDATE] = "UPDATE",     [BT_COMMAND_EVALUATE] = "EVALUATE",
     [BT_COMMAND_PROGRESS] = "PROGRESS", [BT_COMMAND_STATISTICS] = "STATISTICS",
+    [BT_COMMAND_PROFILE] = "PROFILE",
 };
 
 static uint64_t now_ns(void) {

@@ -1,6 +1,7 @@
 #include "session/session.h"
 
 #include "base/error.h"
+#include "plan/program_object.h"
 #include "program/program.h"
 #include "session/device.h"
 
@@ -48,50 +49,35 @@ static const char *tensor_name(const bt_session *session, const bt_tensor *tenso
 /* ------------------------------------------------------------------------------------ life cycle
  */
 
-static bt_status check_program(const bt_device *device, const uint8_t *bytes, size_t size) {
-    static const char *const levels[] = {"L1", "L2", "L3"};
-    static const char *const sequences[] = {"begin", "train", "update", "evaluate"};
+/* A program in its handle is valid; whether it fits is known here. */
+static bt_status check_fits(const bt_device *device, const uint8_t *bytes, size_t size) {
+    static const char *const levels[BT_LEVEL_COUNT] = {"L1", "L2", "L3"};
+    const bt_program_header *header = (const bt_program_header *)(const void *)bytes;
     const bt_mailbox *mailbox = &device->mailbox;
-    bt_fault_location where;
     if (size > mailbox->program_bytes) {
         BT_FAIL(
             BT_ERROR_CAPACITY,
             "The program has %zu bytes, but the device takes at most %u; use a smaller network.",
             size, mailbox->program_bytes);
     }
-    bt_program_validate(bytes, (uint32_t)size, mailbox->arena_bytes, &where);
-    switch (where.fault) {
-    case BT_FAULT_NONE:
-        return BT_OK;
-    case BT_FAULT_ARENA:
-        for (uint32_t level = 0; level < BT_LEVEL_COUNT; level++) {
-            const bt_program_header *header = (const bt_program_header *)(const void *)bytes;
-            if (header->arena_bytes[level] > mailbox->arena_bytes[level]) {
-                BT_FAIL(BT_ERROR_CAPACITY,
-                        "The program needs %u bytes of %s, but the device has %u; compile it for "
-                        "this device's target.",
-                        header->arena_bytes[level], levels[level], mailbox->arena_bytes[level]);
-            }
+    for (uint32_t level = 0; level < BT_LEVEL_COUNT; level++) {
+        if (header->arena_bytes[level] > mailbox->arena_bytes[level]) {
+            BT_FAIL(BT_ERROR_CAPACITY,
+                    "The program needs %u bytes of %s, but the device has %u; compile it for this "
+                    "device's target.",
+                    header->arena_bytes[level], levels[level], mailbox->arena_bytes[level]);
         }
-        break;
-    default:
-        break;
     }
-    if (where.sequence != BT_NO_TENSOR) {
-        BT_FAIL(BT_ERROR_PROGRAM,
-                "The program is not valid, instruction %u of the %s sequence: %s.",
-                where.instruction, sequences[where.sequence], bt_program_fault_text(where.fault));
-    }
-    if (where.tensor != BT_NO_TENSOR) {
-        BT_FAIL(BT_ERROR_PROGRAM, "The program is not valid, tensor %u: %s.", where.tensor,
-                bt_program_fault_text(where.fault));
-    }
-    BT_FAIL(BT_ERROR_PROGRAM, "The program is not valid: %s.", bt_program_fault_text(where.fault));
+    return BT_OK;
 }
 
+/* Tensors that outlive a step; input, target, output and loss have names, too. */
 static void find_named_tensors(bt_session *session) {
-    for (uint32_t i = 0; i < session->program->tensor_count; i++) {
-        if (session->tensors[i].name != BT_NO_TENSOR) {
+    const bt_program_header *program = session->program;
+    for (uint32_t i = 0; i < program->tensor_count; i++) {
+        if (session->tensors[i].name != BT_NO_TENSOR && i != program->input_tensor &&
+            i != program->target_tensor && i != program->output_tensor &&
+            i != program->loss_tensor) {
             session->named[session->named_count++] = i;
         }
     }
@@ -117,9 +103,22 @@ static void find_betas(bt_session *session) {
     }
 }
 
-static bt_status session_load(bt_session *session, const uint8_t *bytes, size_t size) {
+/* Parameters of a compiled program begin with the model's values, all else with zero. */
+static bt_status write_initial_values(bt_session *session, const bt_program *program) {
+    for (uint32_t i = 0; i < program->initial_count; i++) {
+        const bt_initial_value *initial = &program->initial[i];
+        const bt_tensor *tensor = &session->tensors[initial->tensor];
+        BT_TRY(bt_command_upload(session->device, BT_SPACE_L1 + tensor->level, tensor->offset,
+                                 initial->data, initial->elements * 4u));
+    }
+    return BT_OK;
+}
+
+static bt_status session_load(bt_session *session, const bt_program *program) {
     bt_device *device = session->device;
-    BT_TRY(check_program(device, bytes, size));
+    const uint8_t *bytes = program->bytes;
+    size_t size = program->size;
+    BT_TRY(check_fits(device, bytes, size));
     session->bytes = malloc(size);
     if (session->bytes == NULL) {
         BT_FAIL(BT_ERROR_MEMORY, "No memory for a program of %zu bytes.", size);
@@ -142,16 +141,13 @@ static bt_status session_load(bt_session *session, const uint8_t *bytes, size_t 
                   "%s: loaded a program of %zu bytes, L1 %u, L2 %u, L3 %u bytes.",
                   device->info.link, size, session->program->arena_bytes[0],
                   session->program->arena_bytes[1], session->program->arena_bytes[2]);
-    return BT_OK;
+    return write_initial_values(session, program);
 }
 
 bt_status bt_session_open(bt_device *device, const bt_program *program, bt_session **out) {
-    const uint8_t *bytes;
-    size_t size;
     BT_REQUIRE(device);
     BT_REQUIRE(program);
     BT_REQUIRE(out);
-    BT_TRY(bt_program_bytes(program, &bytes, &size));
     if (device->session != NULL) {
         BT_FAIL(BT_ERROR_STATE, "The device already has a session; close that one first.");
     }
@@ -161,7 +157,7 @@ bt_status bt_session_open(bt_device *device, const bt_program *program, bt_sessi
     }
     session->device = device;
     atomic_init(&session->abort, false);
-    bt_status status = session_load(session, bytes, size);
+    bt_status status = session_load(session, program);
     if (status != BT_OK) {
         bt_session_close(session);
         return bt_error_append(status, "Opening a session on the %s: device.", device->info.link);
@@ -810,5 +806,45 @@ bt_status bt_session_statistics(bt_session *session, bt_statistics *out) {
     out->bytes_to_device = device->bytes_to_device;
     out->bytes_from_device = device->bytes_from_device;
     out->link_nanoseconds = device->link_nanoseconds;
+    return BT_OK;
+}
+
+bt_status bt_session_profile_begin(bt_session *session) {
+    BT_TRY(require_open(session, __func__));
+    bt_device *device = session->device;
+    const uint32_t arguments[] = {1, 0};
+    BT_TRY(bt_command_post(device, BT_COMMAND_PROFILE, arguments, 2));
+    BT_TRY(bt_command_wait(device, NULL, NULL));
+    if (device->mailbox.status == BT_RESULT_COMMAND) {
+        BT_FAIL(BT_ERROR_UNSUPPORTED, "The %s: device cannot count instructions; open "
+                                      "qemu:?icount=on for that.",
+                device->info.link);
+    }
+    return bt_command_result(device);
+}
+
+bt_status bt_session_profile_end(bt_session *session, bt_profile_entry *entries, uint32_t capacity,
+                                 uint32_t *count) {
+    BT_TRY(require_open(session, __func__));
+    BT_REQUIRE(count);
+    if (capacity > 0) {
+        BT_REQUIRE(entries);
+    }
+    bt_profile_record records[BT_OPCODE_COUNT];
+    const uint32_t arguments[] = {0, 0};
+    BT_TRY(bt_command_run(session->device, BT_COMMAND_PROFILE, arguments, 2));
+    BT_TRY(bt_command_fetch(session->device, records, (uint32_t)sizeof records));
+    *count = 0;
+    for (uint32_t opcode = 0; opcode < BT_OPCODE_COUNT; opcode++) {
+        const bt_profile_record *record = &records[opcode];
+        bt_profile_entry entry = {
+            .name = bt_opcode_name(opcode),
+            .instructions = (uint64_t)record->instructions[1] << 32 | record->instructions[0],
+            .critical = (uint64_t)record->critical[1] << 32 | record->critical[0],
+        };
+        if (entry.instructions > 0 && (*count)++ < capacity) {
+            entries[*count - 1] = entry;
+        }
+    }
     return BT_OK;
 }

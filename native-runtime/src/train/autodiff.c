@@ -17,9 +17,8 @@ static bt_status allocate(bt_emitter *emitter, bt_training *training) {
     emitter->saved = calloc(nodes + 1, sizeof *emitter->saved);
     training->parameter_tensors = calloc(values, sizeof *training->parameter_tensors);
     if (emitter->shapes == NULL || emitter->live == NULL || emitter->trainable == NULL ||
-        emitter->needs_gradient == NULL || emitter->tensors == NULL ||
-        emitter->gradients == NULL || emitter->saved == NULL ||
-        training->parameter_tensors == NULL) {
+        emitter->needs_gradient == NULL || emitter->tensors == NULL || emitter->gradients == NULL ||
+        emitter->saved == NULL || training->parameter_tensors == NULL) {
         BT_FAIL(BT_ERROR_MEMORY, "The host has no memory left to compile a program.");
     }
     return BT_OK;
@@ -89,8 +88,8 @@ static void mark_gradients(bt_emitter *emitter) {
     const bt_model *model = emitter->model;
     for (uint32_t i = 0; i < model->value_count; i++) {
         emitter->needs_gradient[i] =
-            emitter->trainable[i] || (i == model->input && emitter->live[i] &&
-                                      emitter->options->input_gradient == 1);
+            emitter->trainable[i] ||
+            (i == model->input && emitter->live[i] && emitter->options->input_gradient == 1);
     }
     for (uint32_t i = 0; i < model->node_count; i++) {
         const bt_node *node = &model->nodes[i];
@@ -130,11 +129,9 @@ static void create_interface(bt_emitter *emitter, bt_training *training) {
     bool classes = training->target_kind == BT_TARGET_CLASS;
     ir->input = bt_ir_tensor_new(ir, BT_RESIDENCE_TRANSIENT, BT_DTYPE_F32,
                                  &emitter->shapes[model->input], "", "input");
-    ir->target =
-        bt_ir_tensor_new(ir, BT_RESIDENCE_TRANSIENT, classes ? BT_DTYPE_I32 : BT_DTYPE_F32,
-                         classes ? &per_sample : &vectors, "", "target");
-    ir->loss =
-        bt_ir_tensor_new(ir, BT_RESIDENCE_TRANSIENT, BT_DTYPE_F32, &per_sample, "", "loss");
+    ir->target = bt_ir_tensor_new(ir, BT_RESIDENCE_TRANSIENT, classes ? BT_DTYPE_I32 : BT_DTYPE_F32,
+                                  classes ? &per_sample : &vectors, "", "target");
+    ir->loss = bt_ir_tensor_new(ir, BT_RESIDENCE_TRANSIENT, BT_DTYPE_F32, &per_sample, "", "loss");
 }
 
 /* The forward pass of the current sequence; returns the output, one row per sample. */
@@ -149,8 +146,7 @@ static uint32_t emit_forward(bt_emitter *emitter, const bt_training *training) {
             node->row->forward(emitter, node);
         }
     }
-    bt_shape rows = {.rank = 2,
-                     .dims = {emitter->options->micro_batch, training->output_elements}};
+    bt_shape rows = {.rank = 2, .dims = {emitter->options->micro_batch, training->output_elements}};
     return bt_ir_view(emitter->ir, emitter->tensors[model->output], &rows);
 }
 

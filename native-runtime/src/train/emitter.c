@@ -22,9 +22,8 @@ uint32_t bt_emit_output(bt_emitter *emitter, const bt_node *node) {
 }
 
 void bt_emit_output_view(bt_emitter *emitter, const bt_node *node) {
-    emitter->tensors[node->output] =
-        bt_ir_view(emitter->ir, bt_emit_operand(emitter, node, 0),
-                   bt_emit_output_shape(emitter, node));
+    emitter->tensors[node->output] = bt_ir_view(emitter->ir, bt_emit_operand(emitter, node, 0),
+                                                bt_emit_output_shape(emitter, node));
 }
 
 uint32_t bt_emit_result(const bt_emitter *emitter, const bt_node *node) {
@@ -36,8 +35,8 @@ uint32_t bt_emit_scratch(bt_emitter *emitter, uint32_t dtype, uint32_t elements)
     return bt_ir_tensor_new(emitter->ir, BT_RESIDENCE_TRANSIENT, dtype, &shape, "", NULL);
 }
 
-void bt_emit(bt_emitter *emitter, uint32_t opcode, uint32_t operand_count,
-             const uint32_t *operands, uint32_t attribute_count, const int32_t *attributes) {
+void bt_emit(bt_emitter *emitter, uint32_t opcode, uint32_t operand_count, const uint32_t *operands,
+             uint32_t attribute_count, const int32_t *attributes) {
     bt_ir_emit(emitter->ir, emitter->sequence, opcode, operand_count, operands, attribute_count,
                attributes);
 }
@@ -56,9 +55,8 @@ uint32_t bt_gradient_open(bt_emitter *emitter, const bt_node *node, uint32_t ope
     if (accumulates && bt_gradient_persists(emitter, node, operand)) {
         return emitter->gradients[node->inputs[operand]];
     }
-    uint32_t gradient =
-        bt_ir_tensor_new(emitter->ir, BT_RESIDENCE_TRANSIENT, BT_DTYPE_F32,
-                         bt_emit_operand_shape(emitter, node, operand), "", NULL);
+    uint32_t gradient = bt_ir_tensor_new(emitter->ir, BT_RESIDENCE_TRANSIENT, BT_DTYPE_F32,
+                                         bt_emit_operand_shape(emitter, node, operand), "", NULL);
     if (accumulates) {
         bt_emit(emitter, BT_OPCODE_ZERO, BT_OPERANDS(gradient), BT_NO_ATTRIBUTES);
     }

@@ -14,14 +14,14 @@ struct bt_emitter {
     const bt_model *model;
     const bt_training_options *options;
     bt_ir *ir;
-    uint32_t sequence;      /* BT_SEQUENCE_TRAIN or BT_SEQUENCE_EVALUATE */
-    bt_shape *shapes;       /* per value, for the micro-batch */
-    bool *live;             /* per value: the output depends on it */
-    bool *trainable;        /* per value: parameters that are updated */
-    bool *needs_gradient;   /* per value */
-    uint32_t *tensors;      /* per value: its tensor in this sequence */
-    uint32_t *gradients;    /* per value: sum of the gradients so far, or BT_NO_TENSOR; of a
-                               trainable parameter: its persistent gradient */
+    uint32_t sequence;    /* BT_SEQUENCE_TRAIN or BT_SEQUENCE_EVALUATE */
+    bt_shape *shapes;     /* per value, for the micro-batch */
+    bool *live;           /* per value: the output depends on it */
+    bool *trainable;      /* per value: parameters that are updated */
+    bool *needs_gradient; /* per value */
+    uint32_t *tensors;    /* per value: its tensor in this sequence */
+    uint32_t *gradients;  /* per value: sum of the gradients so far, or BT_NO_TENSOR; of a
+                             trainable parameter: its persistent gradient */
     uint32_t (*saved)[BT_NODE_SAVED]; /* per node: what its backward rule needs besides values */
 };
 
@@ -43,8 +43,8 @@ uint32_t bt_emit_result(const bt_emitter *emitter, const bt_node *node);
 uint32_t bt_emit_scratch(bt_emitter *emitter, uint32_t dtype, uint32_t elements);
 
 /* Lists: BT_OPERANDS(…), BT_ATTRIBUTES(…). */
-void bt_emit(bt_emitter *emitter, uint32_t opcode, uint32_t operand_count,
-             const uint32_t *operands, uint32_t attribute_count, const int32_t *attributes);
+void bt_emit(bt_emitter *emitter, uint32_t opcode, uint32_t operand_count, const uint32_t *operands,
+             uint32_t attribute_count, const int32_t *attributes);
 
 /* ---- gradients */
 

@@ -66,11 +66,8 @@ uint32_t bt_ir_tensor_new(bt_ir *ir, bt_residence residence, uint32_t dtype, con
         return BT_NO_TENSOR;
     }
     uint32_t index = ir->tensor_count++;
-    ir->tensors[index] = (bt_ir_tensor){.shape = *shape,
-                                        .dtype = dtype,
-                                        .storage = index,
-                                        .residence = residence,
-                                        .name = text};
+    ir->tensors[index] = (bt_ir_tensor){
+        .shape = *shape, .dtype = dtype, .storage = index, .residence = residence, .name = text};
     return index;
 }
 
@@ -79,8 +76,8 @@ uint32_t bt_ir_view(bt_ir *ir, uint32_t source, const bt_shape *shape) {
         return BT_NO_TENSOR;
     }
     uint32_t storage = ir->tensors[source].storage;
-    uint32_t view = bt_ir_tensor_new(ir, ir->tensors[storage].residence,
-                                     ir->tensors[source].dtype, shape, "", NULL);
+    uint32_t view = bt_ir_tensor_new(ir, ir->tensors[storage].residence, ir->tensors[source].dtype,
+                                     shape, "", NULL);
     if (ir->status == BT_OK) {
         ir->tensors[view].storage = storage;
     }
@@ -112,9 +109,8 @@ void bt_ir_emit(bt_ir *ir, uint32_t sequence, uint32_t opcode, uint32_t operand_
         return;
     }
     bt_instruction *instruction = &target->instructions[target->count++];
-    *instruction = (bt_instruction){.opcode = opcode,
-                                    .operand_count = operand_count,
-                                    .attribute_count = attribute_count};
+    *instruction = (bt_instruction){
+        .opcode = opcode, .operand_count = operand_count, .attribute_count = attribute_count};
     memcpy(instruction->operands, operands, operand_count * sizeof *operands);
     if (attribute_count > 0) {
         memcpy(instruction->attributes, attributes, attribute_count * sizeof *attributes);
@@ -197,6 +193,9 @@ bool bt_instruction_in_place(const bt_instruction *instruction, uint32_t written
     case BT_OPCODE_MSE:
     case BT_OPCODE_INNER_PRODUCT:
         return written == 3 && read == 0;
+    case BT_OPCODE_NORM_GRAD_INPUT:
+    case BT_OPCODE_BATCH_NORM_GRAD_INPUT:
+        return written == 4 && read == 1;
     case BT_OPCODE_FROZEN_NORM_FORWARD:
         return written == 5 && read == 0;
     case BT_OPCODE_FROZEN_NORM_GRAD_INPUT:

@@ -18,10 +18,10 @@ typedef enum bt_residence {
 
 typedef struct bt_ir_tensor {
     bt_shape shape;
-    uint32_t dtype;   /* BT_DTYPE_… */
-    uint32_t storage; /* the tensor whose bytes it shares; itself if none */
+    uint32_t dtype;         /* BT_DTYPE_… */
+    uint32_t storage;       /* the tensor whose bytes it shares; itself if none */
     bt_residence residence; /* of a storage */
-    char *name;       /* NULL for a nameless one */
+    char *name;             /* NULL for a nameless one */
 } bt_ir_tensor;
 
 typedef struct bt_instruction {

@@ -34,8 +34,9 @@ static bt_status check_range(const char *name, uint32_t value, uint32_t first, u
 
 static bt_status check_not_negative(const char *name, float value) {
     if (!isfinite(value) || value < 0.0f) {
-        BT_FAIL(BT_ERROR_ARGUMENT, "The training option %s is %g; it must be finite and at least 0.",
-                name, (double)value);
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "The training option %s is %g; it must be finite and at least 0.", name,
+                (double)value);
     }
     return BT_OK;
 }
@@ -101,8 +102,9 @@ bt_status bt_options_check(const bt_training_options *options) {
     BT_TRY(check_schedule(options));
     if (options->scheme == BT_UPDATE_LIST &&
         (options->trainable == NULL || options->trainable_count == 0)) {
-        BT_FAIL(BT_ERROR_ARGUMENT, "The scheme is a list of parameters, but the list is empty; name "
-                                   "at least one parameter in trainable.");
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "The scheme is a list of parameters, but the list is empty; name "
+                "at least one parameter in trainable.");
     }
     return BT_OK;
 }

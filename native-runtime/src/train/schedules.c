@@ -23,7 +23,8 @@ bt_status bt_learning_rate(const bt_training_options *options, uint64_t step, ui
     BT_REQUIRE(out);
     BT_TRY(bt_options_check(options));
     if (step >= total_steps) {
-        BT_FAIL(BT_ERROR_ARGUMENT, "Step %llu is outside the %llu steps of the run, counted from 0.",
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "Step %llu is outside the %llu steps of the run, counted from 0.",
                 (unsigned long long)step, (unsigned long long)total_steps);
     }
     uint64_t warmup = options->warmup_steps;

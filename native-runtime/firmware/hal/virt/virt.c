@@ -35,7 +35,7 @@ extern uint32_t __fc_stack_begin[], __fc_stack_end[], __worker_stacks_begin[];
 
 /* Found by the host through the ELF's symbols. */
 bt_mailbox bt_virt_mailbox __attribute__((section(".noinit"), aligned(16)));
-bt_virt_boot_block bt_virt_boot __attribute__((section(".data"))) = {1u, 0u};
+bt_virt_boot_block bt_virt_boot __attribute__((section(".data"))) = {1u, 0u, 0u};
 bt_virt_report bt_virt_status __attribute__((section(".data")));
 
 static bt_record records[BT_RECORD_CAPACITY] __attribute__((section(".noinit")));
@@ -54,6 +54,10 @@ typedef struct virt_cluster {
     volatile uint32_t arrived;  /* at the barrier */
     volatile uint32_t round;    /* number of barriers passed */
     volatile uint32_t finished; /* workers done with the job */
+    volatile uint32_t turn;     /* while profiling: the only worker (1 …) that may run */
+    bt_profile *profile;        /* NULL: all run at once */
+    uint32_t began;             /* instruction counter when the turn began */
+    uint32_t slowest;           /* most instructions of a turn since the last barrier */
 } virt_cluster;
 
 static virt_cluster cluster __attribute__((section(".data"))) = {0};
@@ -87,10 +91,63 @@ static void virt_fence(void *context) {
 
 /* ------------------------------------------------------------------------------------- cluster */
 
+/*
+ * While profiling, workers take turns between two barriers. QEMU's counter under icount is one for
+ * all harts; with all others asleep its growth is this hart's own work. So a hart goes to sleep in
+ * the instruction after the one that wakes the next.
+ */
+static inline uint32_t instructions_retired(void) {
+    uint32_t count;
+    __asm__ volatile("csrr %0, minstret" : "=r"(count));
+    return count;
+}
+
+static void turn_wait(uint32_t hart) {
+    while (__atomic_load_n(&cluster.turn, __ATOMIC_ACQUIRE) != hart) {
+        wait_for_interrupt();
+        take_wakeup(hart);
+    }
+    cluster.began = instructions_retired();
+}
+
+/* Charges this turn to the instruction that is being executed. */
+static void turn_charge(uint32_t hart) {
+    bt_profile *profile = cluster.profile;
+    uint32_t spent = instructions_retired() - cluster.began;
+    profile->instructions[profile->opcode] += spent;
+    if (spent > cluster.slowest) {
+        cluster.slowest = spent;
+    }
+    if (hart == cluster.workers) {
+        profile->critical[profile->opcode] += cluster.slowest;
+        cluster.slowest = 0u;
+    }
+}
+
+static void turn_pass(uint32_t hart) {
+    uint32_t next = hart == cluster.workers ? 1u : hart + 1u;
+    __atomic_store_n(&cluster.turn, next, __ATOMIC_RELEASE);
+    if (next != hart) {
+        wake(next);
+        wait_for_interrupt();
+        take_wakeup(hart);
+    }
+}
+
+static void profiled_barrier(uint32_t hart) {
+    turn_charge(hart);
+    turn_pass(hart);
+    turn_wait(hart);
+}
+
 static void virt_barrier(void *context) {
     uint32_t hart = hart_id();
     uint32_t round = cluster.round;
     (void)context;
+    if (cluster.profile != 0) {
+        profiled_barrier(hart);
+        return;
+    }
     if (__atomic_add_fetch(&cluster.arrived, 1u, __ATOMIC_ACQ_REL) == cluster.workers) {
         uint32_t other;
         cluster.arrived = 0u;
@@ -126,9 +183,17 @@ void bt_virt_worker(uint32_t hart) {
             take_wakeup(hart);
         }
         done++;
+        if (cluster.profile != 0) {
+            turn_wait(hart);
+        }
         cluster.fn(cluster.argument, &team);
+        if (cluster.profile != 0) {
+            turn_charge(hart);
+        }
         if (__atomic_add_fetch(&cluster.finished, 1u, __ATOMIC_ACQ_REL) == cluster.workers) {
             wake(0u);
+        } else if (cluster.profile != 0) {
+            turn_pass(hart);
         }
     }
 }
@@ -138,9 +203,11 @@ static void virt_run_on_cores(void *context, bt_core_fn fn, void *argument) {
     (void)context;
     cluster.fn = fn;
     cluster.argument = argument;
+    cluster.turn = 1u;
     __atomic_store_n(&cluster.finished, 0u, __ATOMIC_RELEASE);
     __atomic_store_n(&cluster.job, cluster.job + 1u, __ATOMIC_RELEASE);
-    for (hart = 1u; hart <= cluster.workers; hart++) {
+    /* While profiling, the first worker's turn wakes the second, and so on. */
+    for (hart = 1u; hart <= (cluster.profile != 0 ? 1u : cluster.workers); hart++) {
         wake(hart);
     }
     allow_wakeup_by(MIE_SOFTWARE);
@@ -171,6 +238,11 @@ static uint64_t virt_cycles(void *context) {
         __asm__ volatile("csrr %0, mcycleh" : "=r"(again));
     } while (high != again);
     return ((uint64_t)high << 32) | low;
+}
+
+static void virt_set_profile(void *context, bt_profile *profile) {
+    (void)context;
+    cluster.profile = profile;
 }
 
 /* ------------------------------------------------------------------------------------ doorbell */
@@ -262,6 +334,7 @@ void bt_virt_controller(void) {
     hal.fence = virt_fence;
     hal.idle = virt_idle;
     hal.notify = virt_notify;
+    hal.set_profile = bt_virt_boot.counts_instructions ? virt_set_profile : 0;
 
     memory.mailbox = &bt_virt_mailbox;
     memory.records = records;

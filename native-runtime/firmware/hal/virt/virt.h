@@ -12,8 +12,9 @@
 
 /* Symbol bt_virt_boot: the host fills it in before the start. */
 typedef struct bt_virt_boot_block {
-    uint32_t harts;      /* of the machine: one fabric controller and its workers */
-    uint32_t generation; /* for bt_mailbox.generation */
+    uint32_t harts;               /* of the machine: one fabric controller and its workers */
+    uint32_t generation;          /* for bt_mailbox.generation */
+    uint32_t counts_instructions; /* the machine was started with -icount */
 } bt_virt_boot_block;
 
 /* Symbol bt_virt_status: bytes of stack ever used, and the exception that stopped a hart. */

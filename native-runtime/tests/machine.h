@@ -1,0 +1,73 @@
+/* Runs programs on the interpreter with the baseline kernels, on one core. */
+#ifndef BT_TEST_MACHINE_H
+#define BT_TEST_MACHINE_H
+
+#include "networks.h"
+
+#include "interp/interp.h"
+#include "plan/program_object.h"
+
+typedef struct machine {
+    const bt_program_header *header;
+    const bt_tensor *tensors;
+    uint8_t *memory; /* L2; the only arena in use */
+    bt_step_scalars scalars;
+} machine;
+
+static inline float *machine_data(const machine *m, uint32_t tensor) {
+    return (float *)(void *)(m->memory + m->tensors[tensor].offset);
+}
+
+static inline const char *machine_name(const machine *m, uint32_t tensor) {
+    return m->tensors[tensor].name == BT_NO_TENSOR
+               ? NULL
+               : (const char *)m->header + m->header->names_offset + m->tensors[tensor].name;
+}
+
+/* BT_NO_TENSOR if there is none. */
+static inline uint32_t machine_find(const machine *m, const char *prefix, const char *name) {
+    char full[300];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    for (uint32_t i = 0; i < m->header->tensor_count; i++) {
+        const char *candidate = machine_name(m, i);
+        if (candidate != NULL && strcmp(candidate, full) == 0) {
+            return i;
+        }
+    }
+    return BT_NO_TENSOR;
+}
+
+/* Memory full of NaN, named tensors zero, parameters at their initial values. */
+static inline machine machine_new(const bt_program *program) {
+    machine m = {.header = (const bt_program_header *)(const void *)program->bytes};
+    m.tensors = (const bt_tensor *)(const void *)(program->bytes + m.header->tensor_offset);
+    m.memory = malloc(m.header->arena_bytes[BT_LEVEL_L2]);
+    memset(m.memory, 0xFF, m.header->arena_bytes[BT_LEVEL_L2]);
+    for (uint32_t i = 0; i < m.header->tensor_count; i++) {
+        if (m.tensors[i].name != BT_NO_TENSOR) {
+            memset(machine_data(&m, i), 0, 4 * bt_tensor_elements(&m.tensors[i]));
+        }
+    }
+    for (uint32_t i = 0; i < program->initial_count; i++) {
+        memcpy(machine_data(&m, program->initial[i].tensor), program->initial[i].data,
+               program->initial[i].elements * sizeof(float));
+    }
+    m.scalars = (bt_step_scalars){.learning_rate = 0.01f,
+                                  .correction1 = 0.1f,
+                                  .correction2 = 0.001f,
+                                  .inverse_batch = 1.0f,
+                                  .seed = {1, 2},
+                                  .micro_step = 3};
+    return m;
+}
+
+static inline void machine_free(machine *m) { free(m->memory); }
+
+static inline void machine_run(const machine *m, uint32_t sequence) {
+    const bt_team team = {.core = 0, .cores = 1};
+    const bt_machine interpreter = {
+        .program = m->header, .arena = {NULL, m->memory, NULL}, .kernels = bt_kernels_baseline};
+    bt_interp_run(&interpreter, sequence, &m->scalars, &team);
+}
+
+#endif
