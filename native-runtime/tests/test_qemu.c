@@ -1,6 +1,6 @@
 /*
  * The firmware on a real QEMU: the same bits as sim:, and what happens when something breaks.
- * Skips, saying why, where QEMU or the firmware is missing; BIOTRAIN_REQUIRE_QEMU=1 forbids that.
+ * Skips, saying why, where QEMU or the firmware is missing; BIOTRAIN_REQUIRE_TOOLS=1 forbids that.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -405,6 +405,25 @@ static void another_host_takes_over_a_busy_device(void) {
     bt_program_free(program);
 }
 
+static void a_restarted_firmware_is_noticed(void) {
+    bt_link_operations operations;
+    bt_link *link = persistent_link(&operations);
+    bt_program *program = epidenet_program();
+    bt_device *device;
+    require(bt_device_open_link(link, NULL, &device), "bt_device_open_link");
+    bt_session *session = session_open(device, program);
+    upload_noise(session, program, 2, 11);
+    require(operations.stop(link), "stop");
+    require(operations.start(link), "start");
+    bt_status status = train(session, 1, 8);
+    CHECK(status == BT_ERROR_DEVICE, "%s", bt_status_name(status));
+    CHECK(strstr(bt_error_message(0), "restarted") != NULL, "%s", bt_error_message(0));
+    bt_session_close(session);
+    bt_device_close(device);
+    link_close(link);
+    bt_program_free(program);
+}
+
 /* A link that flips one bit of the next writes of a chunk's size. */
 static uint32_t damages_left;
 
@@ -616,9 +635,9 @@ static void options_are_checked(void) {
 }
 
 static int skip(const char *why) {
-    const char *required = getenv("BIOTRAIN_REQUIRE_QEMU");
+    const char *required = getenv("BIOTRAIN_REQUIRE_TOOLS");
     if (required != NULL && strcmp(required, "1") == 0) {
-        printf("FAILED: %s, but BIOTRAIN_REQUIRE_QEMU is 1\n0 passed, 1 failed\n", why);
+        printf("FAILED: %s, but BIOTRAIN_REQUIRE_TOOLS is 1\n0 passed, 1 failed\n", why);
         return 1;
     }
     printf("skipped: %s\n0 passed, 0 failed, 1 skipped\n", why);
@@ -642,6 +661,7 @@ int main(void) {
     RUN(a_long_command_can_be_aborted);
     RUN(nothing_survives_a_killed_host);
     RUN(another_host_takes_over_a_busy_device);
+    RUN(a_restarted_firmware_is_noticed);
     RUN(flipped_bits_are_noticed);
     RUN(the_firmware_refuses_a_damaged_program);
     RUN(a_firmware_of_another_protocol_is_refused);

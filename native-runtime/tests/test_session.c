@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
 #include <unistd.h>
@@ -522,11 +523,25 @@ static void a_listener_stops_the_training(void) {
     bt_program_free(program);
 }
 
-static void *abort_soon(void *session) {
-    const struct timespec pause = {.tv_nsec = 50000000};
-    nanosleep(&pause, NULL);
-    bt_session_abort(session);
+typedef struct aborter {
+    bt_session *session;
+    _Atomic bool started; /* the first step was reported */
+} aborter;
+
+static void *abort_when_started(void *user) {
+    aborter *a = user;
+    const struct timespec pause = {.tv_nsec = 1000000};
+    while (!atomic_load(&a->started)) {
+        nanosleep(&pause, NULL);
+    }
+    bt_session_abort(a->session);
     return NULL;
+}
+
+static uint32_t tell_aborter(void *user, const bt_step_record *record) {
+    (void)record;
+    atomic_store(&((aborter *)user)->started, true);
+    return 0;
 }
 
 static void another_thread_aborts_the_training(void) {
@@ -534,6 +549,7 @@ static void another_thread_aborts_the_training(void) {
     bt_program *program = small_program(&options, 0.0f);
     fixture f = fixture_open("sim:", program);
     pthread_t thread;
+    aborter a = {.session = f.session};
     uint32_t count = 100000;
     bt_step *steps = malloc(count * sizeof *steps);
     uint32_t *indices = calloc((size_t)count * 8, sizeof *indices);
@@ -541,12 +557,13 @@ static void another_thread_aborts_the_training(void) {
     for (uint32_t i = 0; i < count; i++) {
         steps[i] = (bt_step){.samples = 8, .learning_rate = 0.01f};
     }
-    pthread_create(&thread, NULL, abort_soon, f.session);
-    check_status(bt_session_train(f.session, steps, count, indices, NULL, NULL), BT_ERROR_ABORTED,
-                 "stopped");
+    pthread_create(&thread, NULL, abort_when_started, &a);
+    check_status(bt_session_train(f.session, steps, count, indices, tell_aborter, &a),
+                 BT_ERROR_ABORTED, "stopped");
     pthread_join(thread, NULL);
     history h = {0};
     require(train(f.session, 1, 8, 0, 0.01f, &h), "training goes on");
+    CHECK(h.last_step < count, "all %u steps were done", count);
     free(indices);
     free(steps);
     fixture_close(&f);

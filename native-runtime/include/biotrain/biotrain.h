@@ -396,13 +396,16 @@ typedef struct bt_step {
 } bt_step;
 
 typedef struct bt_step_record {
-    uint64_t step;   /* update number since the session began (or was restored) */
+    uint64_t step;   /* updates done, this one included; bt_session_set_progress restores it */
     float loss;      /* mean over the step's samples, before the update */
     float learning_rate;
     uint64_t cycles; /* the device's cycle counter; 0 where there is none */
 } bt_step_record;
 
-/* Return 0 to go on, 1 to stop after this step. Must not call the library. */
+/*
+ * Return 0 to go on, 1 to stop. The device runs ahead of the host: steps that it has finished by
+ * then are still reported, and what they return is ignored. Must not call the library.
+ */
 typedef uint32_t (*bt_step_fn)(void *user, const bt_step_record *record);
 
 typedef struct bt_tensor_info {
@@ -439,7 +442,8 @@ BT_API void bt_session_close(bt_session *session);
 /* Appends samples to the device's store; *first is the index of the first of them. */
 BT_API bt_status bt_session_upload(bt_session *session, const bt_samples *samples, uint32_t *first);
 BT_API bt_status bt_session_clear_samples(bt_session *session);
-/* How many more samples of this format the store takes. */
+/* How many more samples of this format the store takes; while it is empty, with one scale per row of
+ * the input. */
 BT_API bt_status bt_session_capacity(const bt_session *session, bt_sample_format format,
                                      uint32_t *samples);
 /*
@@ -480,7 +484,10 @@ BT_API bt_status bt_session_profile_begin(bt_session *session);
 /* Ends counting. Writes the first capacity of the *count kinds of instruction that were executed. */
 BT_API bt_status bt_session_profile_end(bt_session *session, bt_profile_entry *entries,
                                         uint32_t capacity, uint32_t *count);
-/* From any thread: the running call ends with BT_ERROR_ABORTED after the step in progress. */
+/*
+ * From any thread: the running training or evaluation ends with BT_ERROR_ABORTED after the step in
+ * progress, unless that was the last. Does nothing if none is running.
+ */
 BT_API void bt_session_abort(bt_session *session);
 
 #ifdef __cplusplus

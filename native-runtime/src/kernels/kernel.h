@@ -4,7 +4,8 @@
  *
  * One answer everywhere: the order of every sum is fixed by shapes alone, never by the number of
  * cores, by SIMD width or by tiles. Multiply-adds are explicit (bt_fma); vectorisation runs across
- * independent outputs; sums over large extents run in blocks of BT_REDUCTION_BLOCK elements.
+ * independent outputs; sums over large extents run in blocks of BT_REDUCTION_BLOCK elements. Where
+ * a result is NaN, every device gives a NaN, but not the same bits: IEEE 754 leaves them open.
  *
  * Every file of this folder is compiled once per instruction set with BT_ISA set to its suffix.
  */

@@ -2,9 +2,9 @@
  * Elementary functions in single precision, the same bits on every device: only IEEE operations and
  * explicit multiply-adds, no tables, no branches, so that loops over them vectorise.
  *
- * Errors, measured against double precision over all exponents (test_kernel_math): exp, log and
- * tanh and erf at most 2 ulp. Polynomials are minimax fits (weighted least squares on Chebyshev
- * nodes).
+ * Errors, measured against double precision over all exponents (test_kernel_math): at most 2 ulp
+ * for exp, expm1, log, tanh and erf, 3 ulp for sigmoid. Polynomials are minimax fits (weighted
+ * least squares on Chebyshev nodes).
  */
 #ifndef BT_KERNEL_MATH_H
 #define BT_KERNEL_MATH_H

@@ -52,7 +52,8 @@ typedef struct qemu_link {
     int lifeline; /* closed: QEMU is killed */
     int messages; /* QEMU's standard error */
     pid_t shell;
-    uint32_t loaded;
+    uint8_t *firmware;
+    size_t firmware_bytes;
     uint32_t boot_address;
     uint32_t status_address;
     char last_message[MESSAGE_BYTES];
@@ -264,22 +265,10 @@ static bt_link_state qemu_state(bt_link *link) {
     return report != NULL && report->trapped ? BT_LINK_LOST : BT_LINK_RUNNING;
 }
 
-static bt_status qemu_load(bt_link *link, const uint8_t *bytes, size_t size) {
-    qemu_link *qemu = of(link);
+/* Puts the firmware's segments into memory, as before every start. */
+static bt_status place_firmware(qemu_link *qemu) {
     bt_elf elf;
-    uint32_t symbol_bytes;
-    BT_TRY(bt_elf_open(bytes, size, &elf));
-    BT_TRY(bt_elf_symbol(&elf, "bt_virt_mailbox", &link->mailbox_address, &symbol_bytes));
-    BT_TRY(bt_elf_symbol(&elf, "bt_virt_boot", &qemu->boot_address, &symbol_bytes));
-    BT_TRY(bt_elf_symbol(&elf, "bt_virt_status", &qemu->status_address, &symbol_bytes));
-    if (elf.entry != RAM_BASE || at(qemu, link->mailbox_address, sizeof(bt_mailbox)) == NULL ||
-        at(qemu, qemu->boot_address, sizeof(bt_virt_boot_block)) == NULL ||
-        at(qemu, qemu->status_address, sizeof(bt_virt_report)) == NULL) {
-        BT_FAIL(BT_ERROR_ARGUMENT,
-                "The firmware starts at 0x%08x, but QEMU's virt machine starts "
-                "at 0x%08x; use biotrain-virt.elf.",
-                elf.entry, RAM_BASE);
-    }
+    BT_TRY(bt_elf_open(qemu->firmware, qemu->firmware_bytes, &elf));
     for (uint32_t i = 0; i < elf.segment_count; i++) {
         bt_elf_segment segment;
         BT_TRY(bt_elf_segment_get(&elf, i, &segment));
@@ -296,7 +285,33 @@ static bt_status qemu_load(bt_link *link, const uint8_t *bytes, size_t size) {
         memcpy(to, segment.data, segment.file_bytes);
         memset(to + segment.file_bytes, 0, segment.memory_bytes - segment.file_bytes);
     }
-    qemu->loaded = 1;
+    return BT_OK;
+}
+
+static bt_status qemu_load(bt_link *link, const uint8_t *bytes, size_t size) {
+    qemu_link *qemu = of(link);
+    bt_elf elf;
+    uint32_t symbol_bytes;
+    BT_TRY(bt_elf_open(bytes, size, &elf));
+    BT_TRY(bt_elf_symbol(&elf, "bt_virt_mailbox", &link->mailbox_address, &symbol_bytes));
+    BT_TRY(bt_elf_symbol(&elf, "bt_virt_boot", &qemu->boot_address, &symbol_bytes));
+    BT_TRY(bt_elf_symbol(&elf, "bt_virt_status", &qemu->status_address, &symbol_bytes));
+    if (elf.entry != RAM_BASE || at(qemu, link->mailbox_address, sizeof(bt_mailbox)) == NULL ||
+        at(qemu, qemu->boot_address, sizeof(bt_virt_boot_block)) == NULL ||
+        at(qemu, qemu->status_address, sizeof(bt_virt_report)) == NULL) {
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "The firmware starts at 0x%08x, but QEMU's virt machine starts "
+                "at 0x%08x; use biotrain-virt.elf.",
+                elf.entry, RAM_BASE);
+    }
+    uint8_t *firmware = malloc(size);
+    if (firmware == NULL) {
+        BT_FAIL(BT_ERROR_MEMORY, "No memory for a firmware of %zu bytes.", size);
+    }
+    memcpy(firmware, bytes, size);
+    free(qemu->firmware);
+    qemu->firmware = firmware;
+    qemu->firmware_bytes = size;
     return BT_OK;
 }
 
@@ -305,10 +320,11 @@ static bt_status qemu_wait_change(bt_link *link, uint32_t address, uint32_t valu
 
 static bt_status qemu_start(bt_link *link) {
     qemu_link *qemu = of(link);
-    if (!qemu->loaded || qemu->shell != 0) {
+    if (qemu->firmware == NULL || qemu->shell != 0) {
         BT_FAIL(BT_ERROR_STATE, "QEMU cannot start: %s.",
-                qemu->loaded ? "it is running already" : "no firmware was loaded");
+                qemu->firmware != NULL ? "it is running already" : "no firmware was loaded");
     }
+    BT_TRY(place_firmware(qemu));
     bt_virt_boot_block *boot =
         (bt_virt_boot_block *)(void *)at(qemu, qemu->boot_address, sizeof *boot);
     boot->harts = qemu->harts;
@@ -418,6 +434,7 @@ static void qemu_close(bt_link *link) {
         munmap(qemu->ram, RAM_BYTES);
     }
     close_descriptor(&qemu->ram_fd);
+    free(qemu->firmware);
     free(qemu->binary);
     free(qemu->gdb);
     free(qemu);

@@ -1,8 +1,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan/compile.h"
 #include "plan/program_object.h"
 #include "plan/writer.h"
+
+/* Recomputation adds at most this part of a training program's multiply-adds. */
+#define BT_RECOMPUTE_SHARE 4u
+
+const bt_passes bt_passes_all = {.recompute = true};
+const bt_passes bt_passes_none = {0};
 
 static bt_status check_capacity(const bt_memory_plan *plan, const bt_training_options *options,
                                 const bt_target *target) {
@@ -18,12 +25,12 @@ static bt_status check_capacity(const bt_memory_plan *plan, const bt_training_op
             options->micro_batch > 1 ? "a smaller micro_batch, " : "");
 }
 
-static uint64_t macs_per_sample(const bt_ir *ir, uint32_t sequence, uint32_t micro_batch) {
+static uint64_t macs_of(const bt_ir *ir, uint32_t sequence) {
     uint64_t macs = 0;
     for (uint32_t i = 0; i < ir->sequences[sequence].count; i++) {
         macs += bt_instruction_macs(ir, &ir->sequences[sequence].instructions[i]);
     }
-    return macs / micro_batch;
+    return macs;
 }
 
 /* Copies the parameters' initial values into the handle. */
@@ -53,10 +60,22 @@ static bt_status keep_initial_values(const bt_model *model, const bt_training *t
     return BT_OK;
 }
 
-static void fill_info(const bt_training *training, const bt_memory_plan *plan, uint32_t micro_batch,
-                      bt_program *program) {
-    bt_program_info *info = &program->info;
+/* What follows from the network and the options, whatever the plan. */
+static void describe_training(const bt_training *training, uint32_t micro_batch,
+                              bt_program_info *info) {
     info->struct_size = sizeof *info;
+    info->micro_batch = micro_batch;
+    info->input_elements = training->input_elements;
+    info->output_elements = training->output_elements;
+    info->trainable_parameters = (uint32_t)training->trainable_parameters;
+    info->parameters = training->parameters;
+    info->forward_macs = macs_of(&training->ir, BT_SEQUENCE_EVALUATE) / micro_batch;
+    info->training_macs = macs_of(&training->ir, BT_SEQUENCE_TRAIN) / micro_batch;
+}
+
+static void describe_plan(const bt_training *training, const bt_memory_plan *plan,
+                          bt_program *program) {
+    bt_program_info *info = &program->info;
     info->bytes = (uint32_t)program->size;
     for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
         info->instructions += training->ir.sequences[s].count;
@@ -64,13 +83,6 @@ static void fill_info(const bt_training *training, const bt_memory_plan *plan, u
     info->l2_peak_bytes = (uint32_t)plan->peak_bytes;
     info->l2_lower_bound_bytes = (uint32_t)plan->lower_bound_bytes;
     info->persistent_bytes = (uint32_t)plan->persistent_bytes;
-    info->micro_batch = micro_batch;
-    info->input_elements = training->input_elements;
-    info->output_elements = training->output_elements;
-    info->trainable_parameters = (uint32_t)training->trainable_parameters;
-    info->parameters = training->parameters;
-    info->forward_macs = macs_per_sample(&training->ir, BT_SEQUENCE_EVALUATE, micro_batch);
-    info->training_macs = macs_per_sample(&training->ir, BT_SEQUENCE_TRAIN, micro_batch);
 }
 
 /* Fills an empty program. */
@@ -88,23 +100,65 @@ static bt_status assemble(const bt_model *model, const bt_training *training,
                                                   "please report this network.");
     }
     BT_TRY(keep_initial_values(model, training, table_index, program));
-    fill_info(training, plan, options->micro_batch, program);
+    describe_plan(training, plan, program);
     return BT_OK;
 }
 
-static bt_status plan_and_assemble(const bt_model *model, const bt_training *training,
-                                   const bt_training_options *options, const bt_target *target,
-                                   bt_program **out) {
+/* Drops and recomputes activations; exceeds its budget only if the program would not fit. */
+static bt_status apply_recomputation(bt_training *training, const bt_target *target,
+                                     bt_program *program) {
+    uint64_t budget = macs_of(&training->ir, BT_SEQUENCE_TRAIN) / BT_RECOMPUTE_SHARE;
     bt_memory_plan plan;
+    bt_ir original;
+    BT_TRY(bt_ir_copy(&training->ir, &original));
+    bt_status status = bt_recompute(&training->ir, budget, &program->recomputations);
+    if (status == BT_OK) {
+        status = bt_memory_plan_make(&training->ir, &plan);
+    }
+    if (status == BT_OK) {
+        uint64_t peak = plan.peak_bytes;
+        bt_memory_plan_free(&plan);
+        if (peak > target->l2_bytes) {
+            bt_ir_free(&training->ir);
+            training->ir = original;
+            bt_recomputations_free(&program->recomputations);
+            return bt_recompute(&training->ir, UINT64_MAX, &program->recomputations);
+        }
+    }
+    bt_ir_free(&original);
+    return status;
+}
+
+static bt_status plan_and_assemble(const bt_model *model, bt_training *training,
+                                   const bt_training_options *options, const bt_target *target,
+                                   const bt_passes *passes, bt_program *program) {
+    bt_memory_plan plan;
+    describe_training(training, options->micro_batch, &program->info);
+    if (passes->recompute) {
+        BT_TRY(apply_recomputation(training, target, program));
+    }
     BT_TRY(bt_memory_plan_make(&training->ir, &plan));
     uint32_t *table_index = malloc(training->ir.tensor_count * sizeof *table_index);
-    bt_program *program = calloc(1, sizeof *program);
     bt_status status =
-        table_index != NULL && program != NULL
+        table_index != NULL
             ? assemble(model, training, &plan, options, target, table_index, program)
             : bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to compile a program.");
     free(table_index);
     bt_memory_plan_free(&plan);
+    return status;
+}
+
+bt_status bt_program_compile_with(const bt_model *model, const bt_training_options *options,
+                                  const bt_target *target, const bt_passes *passes,
+                                  bt_program **out) {
+    bt_training training;
+    BT_TRY(bt_training_build(model, options, &training));
+    bt_program *program = calloc(1, sizeof *program);
+    bt_status status =
+        program != NULL
+            ? plan_and_assemble(model, &training, options, target, passes, program)
+            : bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to compile a program.");
+    bt_training_free(&training);
     if (status != BT_OK) {
         bt_program_free(program);
         return status;
@@ -119,9 +173,5 @@ bt_status bt_program_compile(const bt_model *model, const bt_training_options *o
     BT_REQUIRE_SIZE(options);
     BT_REQUIRE_SIZE(target);
     BT_REQUIRE(out);
-    bt_training training;
-    BT_TRY(bt_training_build(model, options, &training));
-    bt_status status = plan_and_assemble(model, &training, options, target, out);
-    bt_training_free(&training);
-    return status;
+    return bt_program_compile_with(model, options, target, &bt_passes_all, out);
 }

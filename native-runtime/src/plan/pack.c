@@ -31,6 +31,7 @@
 #define UNPLACED UINT64_MAX
 #define NO_BUFFER UINT32_MAX
 #define NO_FRAME UINT32_MAX
+#define UNDECIDABLE UINT32_MAX
 #define MAX_TOTAL_SIZE ((uint64_t)1 << 62)
 #define WORK_PER_NODE 8192u
 #define MAX_MEMORY_SLOTS ((uint32_t)1 << 19)
@@ -75,19 +76,34 @@ typedef struct release {
 
 typedef enum outcome { FOUND, EXHAUSTED, STOPPED } outcome;
 
-/* Which section to decide first. */
-typedef enum section_rule { FEWEST_BRANCHES, LOWEST_FLOOR, LEAST_SLACK, RULES } section_rule;
-
 typedef enum sort_key { END, WIDTH, SIZE, AREA, LOAD, EARLY } sort_key;
 
 #define SORT_KEYS 3
-/* Orders of buffers; the exact search takes its candidates in the first SEARCH_ORDERS of them. */
+/* Orders of buffers for greedy placements, and of the candidates of the exact search. */
 static const sort_key orders[][SORT_KEYS] = {
-    {WIDTH, AREA, LOAD}, {LOAD, AREA, WIDTH}, {SIZE, WIDTH, END}, {AREA, END, END},
+    {WIDTH, AREA, LOAD},
+    {SIZE, WIDTH, END},
+    {LOAD, AREA, WIDTH},
+    {AREA, END, END},
     {EARLY, SIZE, END},
 };
 #define ORDERS (sizeof orders / sizeof orders[0])
-#define SEARCH_ORDERS 2u
+
+/* Which section to decide first. */
+typedef enum section_rule { FEWEST_BRANCHES, LOWEST_FLOOR, LEAST_SLACK } section_rule;
+
+typedef struct strategy {
+    section_rule rule;
+    bool in_valleys; /* only where the floors on both sides are higher */
+    uint32_t order;
+} strategy;
+
+/* None of them is good at everything; each solves instances that the others do not. */
+static const strategy strategies[] = {
+    {FEWEST_BRANCHES, true, 0}, {FEWEST_BRANCHES, false, 1}, {LEAST_SLACK, true, 0},
+    {FEWEST_BRANCHES, false, 0}, {LOWEST_FLOOR, true, 0}, {FEWEST_BRANCHES, true, 2},
+};
+#define STRATEGIES (sizeof strategies / sizeof strategies[0])
 
 typedef struct packer {
     uint64_t nodes;
@@ -116,7 +132,7 @@ typedef struct packer {
 
     /* The exact search */
     uint64_t capacity;
-    section_rule rule;
+    strategy strategy;
     uint64_t *floor;  /* of each section: nothing more below */
     uint64_t *top;    /* of each section: end of its highest buffer; a gap if below the floor */
     uint64_t *lowest; /* of each section: smallest release */
@@ -814,11 +830,10 @@ static bool rests_at(const packer *p, uint32_t b, uint64_t height) {
 }
 
 /*
- * Picks the section to decide; false if one has no branch. A section can be decided if every buffer
- * that could come to rest on its floor already can: no lower floor lies under any of them.
+ * Counts the buffers that can rest on the floor of each section. A section cannot be decided yet if
+ * a buffer may come to rest on its floor later: one that also has lower floors under it.
  */
-static bool pick_section(packer *p, range sections, uint32_t *picked) {
-    const uint32_t undecidable = UINT32_MAX;
+static void count_branches(packer *p, range sections) {
     memset(&p->branches[sections.begin], 0,
            (sections.end - sections.begin) * sizeof *p->branches);
     for (uint32_t i = 0; i < p->release_count; i++) {
@@ -830,15 +845,47 @@ static bool pick_section(packer *p, range sections, uint32_t *picked) {
         }
         for (uint32_t r = p->first_range[b]; r < p->first_range[b + 1]; r++) {
             for (uint32_t s = p->ranges[r].begin; s < p->ranges[r].end; s++) {
-                if (p->branches[s] != undecidable && p->floor[s] == offset) {
-                    p->branches[s] = flat ? p->branches[s] + 1 : undecidable;
+                if (p->branches[s] != UNDECIDABLE && p->floor[s] == offset) {
+                    p->branches[s] = flat ? p->branches[s] + 1 : UNDECIDABLE;
                 }
             }
         }
     }
+}
+
+/* A section without unplaced buffers is a wall. */
+static uint64_t floor_or_wall(const packer *p, uint32_t section) {
+    return p->lowest[section] == UINT64_MAX ? UINT64_MAX : p->floor[section];
+}
+
+/* Leaves only sections in runs of equal floors between higher ones. */
+static void keep_valleys(packer *p, range sections) {
+    uint32_t begin = sections.begin;
+    while (begin < sections.end) {
+        uint64_t floor = floor_or_wall(p, begin);
+        uint32_t end = begin + 1;
+        while (end < sections.end && floor_or_wall(p, end) == floor) {
+            end++;
+        }
+        if ((begin > sections.begin && floor_or_wall(p, begin - 1) < floor) ||
+            (end < sections.end && floor_or_wall(p, end) < floor)) {
+            for (uint32_t s = begin; s < end; s++) {
+                p->branches[s] = UNDECIDABLE;
+            }
+        }
+        begin = end;
+    }
+}
+
+/* Picks the section to decide; false if one has no branch. */
+static bool pick_section(packer *p, range sections, uint32_t *picked) {
+    count_branches(p, sections);
+    if (p->strategy.in_valleys) {
+        keep_valleys(p, sections);
+    }
     uint64_t best[3] = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
     for (uint32_t s = sections.begin; s < sections.end; s++) {
-        if (p->branches[s] == undecidable || p->lowest[s] == UINT64_MAX) {
+        if (p->branches[s] == UNDECIDABLE || p->lowest[s] == UINT64_MAX) {
             continue;
         }
         uint64_t slack = p->capacity - p->makespan[s];
@@ -849,11 +896,11 @@ static bool pick_section(packer *p, range sections, uint32_t *picked) {
         uint64_t rank[3] = {branches, slack, p->floor[s]};
         if (branches == 1) { /* forced: at once */
             rank[0] = rank[1] = rank[2] = 0;
-        } else if (p->rule == LOWEST_FLOOR) {
+        } else if (p->strategy.rule == LOWEST_FLOOR) {
             rank[0] = p->floor[s] + 1;
             rank[1] = branches;
             rank[2] = slack;
-        } else if (p->rule == LEAST_SLACK) {
+        } else if (p->strategy.rule == LEAST_SLACK) {
             rank[0] = slack + 1;
             rank[1] = branches;
         }
@@ -978,7 +1025,7 @@ static bt_status take_branch(packer *p, uint32_t index, bool *taken) {
     return *taken ? split(p, sections, index) : BT_OK;
 }
 
-/* One depth-first search, with the current order and rule, up to node_limit. */
+/* One depth-first search, with the current order and strategy, up to node_limit. */
 static bt_status search(packer *p, uint64_t node_limit, outcome *out) {
     p->depth = p->trail_length = p->pending_length = 0;
     for (uint32_t b = 0; b < p->count; b++) {
@@ -1032,14 +1079,13 @@ static bt_status search_within(packer *p, uint64_t capacity, uint64_t node_limit
     p->capacity = capacity;
     *out = STOPPED;
     for (uint32_t restart = 0; *out == STOPPED && p->nodes < node_limit; restart++) {
-        uint32_t round = restart / (RULES * SEARCH_ORDERS);
-        p->rule = (section_rule)(restart % RULES);
-        BT_TRY(sort_order(p, orders[restart / RULES % SEARCH_ORDERS]));
-        if (round > 0) {
+        p->strategy = strategies[restart % STRATEGIES];
+        BT_TRY(sort_order(p, orders[p->strategy.order]));
+        if (restart >= STRATEGIES) {
             perturb_order(p, &random);
         }
         BT_TRY(search(p, p->nodes + min64(effort, node_limit - p->nodes), out));
-        if (restart % (RULES * SEARCH_ORDERS) == RULES * SEARCH_ORDERS - 1) {
+        if (restart % STRATEGIES == STRATEGIES - 1) {
             effort += effort / 2;
         }
     }

@@ -87,6 +87,7 @@ void bt_program_free(bt_program *program) {
         free(program->initial[i].data);
     }
     free(program->initial);
+    bt_recomputations_free(&program->recomputations);
     free(program->bytes);
     free(program);
 }

@@ -7,6 +7,7 @@
 #define BT_PROGRAM_OBJECT_H
 
 #include "base/error.h"
+#include "plan/recompute.h"
 #include "program/program.h"
 
 typedef struct bt_initial_value {
@@ -21,6 +22,7 @@ struct bt_program {
     bt_program_info info;
     uint32_t initial_count; /* 0 for a program from bytes */
     bt_initial_value *initial;
+    bt_recomputations recomputations; /* empty for a program from bytes */
 };
 
 /* Validates bytes for arenas of these sizes; the sentence says which instruction is wrong. */

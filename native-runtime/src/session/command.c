@@ -50,7 +50,22 @@ static bt_status read_device_words(bt_device *device) {
                           (uint32_t)(sizeof(bt_mailbox) - offsetof(bt_mailbox, status)));
 }
 
-static bt_status deadline_passed(const bt_device *device) {
+/* A firmware that restarted has forgotten program, samples and the command. */
+static bt_status check_generation(bt_device *device) {
+    uint32_t generation;
+    BT_TRY(bt_device_read(device, BT_MAILBOX_ADDRESS(device, generation), &generation,
+                          (uint32_t)sizeof generation));
+    if (generation != device->mailbox.generation) {
+        BT_FAIL(BT_ERROR_DEVICE,
+                "The device was restarted while it ran %s and has forgotten the session; open the "
+                "device again and restore the last checkpoint.",
+                command_names[device->command]);
+    }
+    return BT_OK;
+}
+
+static bt_status deadline_passed(bt_device *device) {
+    BT_TRY(check_generation(device));
     const bt_mailbox *mailbox = &device->mailbox;
     static const char *const states[] = {"booting", "idle", "busy"};
     BT_FAIL(BT_ERROR_TIMEOUT,
@@ -73,6 +88,7 @@ bt_status bt_command_wait(bt_device *device, bt_progress_fn progress, void *user
         if (mailbox->completed == device->sequence) {
             /* The results before it may have been read too early. */
             BT_TRY(read_device_words(device));
+            BT_TRY(check_generation(device));
             device->in_flight = false;
         }
         if (progress != NULL) {

@@ -615,6 +615,7 @@ bt_status bt_session_train(bt_session *session, const bt_step *steps, uint32_t s
     const uint32_t limit = BT_STAGING_WORDS - (uint32_t)sizeof(bt_step_command) / 4u;
     uint64_t count = 0;
     BT_TRY(require_open(session, __func__));
+    atomic_store(&session->abort, false);
     BT_REQUIRE(steps);
     BT_REQUIRE(indices);
     for (uint32_t i = 0; i < step_count; i++) {
@@ -624,7 +625,6 @@ bt_status bt_session_train(bt_session *session, const bt_step *steps, uint32_t s
         count += steps[i].samples;
     }
     BT_TRY(check_indices(session, indices, count));
-    atomic_store(&session->abort, false);
     bt_training training = {
         .session = session,
         .steps = steps,
@@ -816,8 +816,9 @@ bt_status bt_session_profile_begin(bt_session *session) {
     BT_TRY(bt_command_post(device, BT_COMMAND_PROFILE, arguments, 2));
     BT_TRY(bt_command_wait(device, NULL, NULL));
     if (device->mailbox.status == BT_RESULT_COMMAND) {
-        BT_FAIL(BT_ERROR_UNSUPPORTED, "The %s: device cannot count instructions; open "
-                                      "qemu:?icount=on for that.",
+        BT_FAIL(BT_ERROR_UNSUPPORTED,
+                "The %s: device cannot count instructions; open "
+                "qemu:?icount=on for that.",
                 device->info.link);
     }
     return bt_command_result(device);

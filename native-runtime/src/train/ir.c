@@ -22,6 +22,50 @@ void bt_ir_free(bt_ir *ir) {
     bt_ir_init(ir);
 }
 
+/* A copy of count elements; at least one byte, so that NULL means failure. */
+static void *duplicate(const void *source, size_t count, size_t size) {
+    void *copy = malloc(count * size + 1);
+    if (copy != NULL && count > 0) {
+        memcpy(copy, source, count * size);
+    }
+    return copy;
+}
+
+static bool copy_arrays(const bt_ir *ir, bt_ir *out) {
+    bool complete = true;
+    out->tensors = duplicate(ir->tensors, ir->tensor_count, sizeof *ir->tensors);
+    out->tensor_count = out->tensors == NULL ? 0 : ir->tensor_count;
+    out->tensor_capacity = out->tensor_count;
+    for (uint32_t i = 0; i < out->tensor_count; i++) {
+        const char *name = ir->tensors[i].name;
+        out->tensors[i].name = name == NULL ? NULL : duplicate(name, strlen(name) + 1, 1);
+        complete = complete && (name == NULL) == (out->tensors[i].name == NULL);
+    }
+    for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
+        const bt_sequence *source = &ir->sequences[s];
+        bt_sequence *sequence = &out->sequences[s];
+        sequence->instructions =
+            duplicate(source->instructions, source->count, sizeof *source->instructions);
+        sequence->count = sequence->capacity =
+            sequence->instructions == NULL ? 0 : source->count;
+        complete = complete && sequence->instructions != NULL;
+    }
+    return complete && out->tensors != NULL;
+}
+
+bt_status bt_ir_copy(const bt_ir *ir, bt_ir *out) {
+    bt_ir_init(out);
+    out->input = ir->input;
+    out->target = ir->target;
+    out->output = ir->output;
+    out->loss = ir->loss;
+    if (!copy_arrays(ir, out)) {
+        bt_ir_free(out);
+        BT_FAIL(BT_ERROR_MEMORY, "The host has no memory left to compile a program.");
+    }
+    return BT_OK;
+}
+
 static void fail_memory(bt_ir *ir) {
     ir->status = bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to compile a program.");
 }

@@ -55,6 +55,8 @@ typedef struct bt_ir {
 
 void bt_ir_init(bt_ir *ir);
 void bt_ir_free(bt_ir *ir);
+/* On failure *out needs no bt_ir_free. */
+bt_status bt_ir_copy(const bt_ir *ir, bt_ir *out);
 
 /* A new tensor with its own bytes; name may be NULL. BT_NO_TENSOR after a failure. */
 uint32_t bt_ir_tensor_new(bt_ir *ir, bt_residence residence, uint32_t dtype, const bt_shape *shape,

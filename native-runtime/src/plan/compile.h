@@ -1,0 +1,21 @@
+/*
+ * The passes of the compiler that save memory. None changes a bit of any result, which tests show by
+ * compiling with and without them.
+ */
+#ifndef BT_COMPILE_H
+#define BT_COMPILE_H
+
+#include "base/error.h"
+
+typedef struct bt_passes {
+    bool recompute; /* recompute.h */
+} bt_passes;
+
+extern const bt_passes bt_passes_all, bt_passes_none;
+
+/* bt_program_compile with these passes; the arguments are valid. */
+bt_status bt_program_compile_with(const bt_model *model, const bt_training_options *options,
+                                  const bt_target *target, const bt_passes *passes,
+                                  bt_program **out);
+
+#endif
