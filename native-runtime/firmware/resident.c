@@ -10,8 +10,7 @@
 
 #define BT_FETCH_WORDS 64u
 
-/* ------------------------------------------------------------------------------------- sequences
- */
+/* ------------------------------------------------------------------------------- sequences */
 
 typedef struct bt_run {
     bt_machine machine;
@@ -50,8 +49,7 @@ static void run_training_sequence(bt_resident *resident, uint32_t sequence,
     resident->training_cycles += hal->cycles(hal->context) - begin;
 }
 
-/* ------------------------------------------------------------------------------- memory and spaces
- */
+/* ------------------------------------------------------------------------- memory and spaces */
 
 static const bt_tensor *tensor_table(const bt_resident *resident) {
     return (const bt_tensor *)(const void *)((const uint8_t *)resident->program +
@@ -168,8 +166,7 @@ static uint32_t locate(const bt_resident *resident, uint32_t space, uint32_t off
     return BT_RESULT_OK;
 }
 
-/* --------------------------------------------------------------------------------------- samples
- */
+/* --------------------------------------------------------------------------------- samples */
 
 static uint32_t sample_exists(const bt_resident *resident, uint32_t index) {
     return index < store_bytes(resident) / resident->sample.record_bytes;
@@ -274,8 +271,7 @@ static uint32_t train_samples(bt_resident *resident, bt_step_scalars *scalars,
     return BT_RESULT_OK;
 }
 
-/* -------------------------------------------------------------------------------------- commands
- */
+/* -------------------------------------------------------------------------------- commands */
 
 static float float_of(uint32_t bits) {
     float value;
@@ -531,6 +527,7 @@ static uint32_t command_evaluate(bt_resident *resident, const uint32_t *argument
     uint32_t count = arguments[0];
     uint32_t batch;
     uint32_t outputs;
+    uint32_t staged_outputs;
     uint32_t *staged;
     uint32_t begin;
     uint32_t slot;
@@ -542,10 +539,11 @@ static uint32_t command_evaluate(bt_resident *resident, const uint32_t *argument
     }
     batch = resident->program->micro_batch;
     outputs = resident->program->output_elements;
-    if (outputs >= BT_STAGING_BYTES / 4u) {
+    staged_outputs = arguments[3] ? outputs : 0;
+    if (staged_outputs >= BT_STAGING_BYTES / 4u) {
         return BT_RESULT_ARGUMENT;
     }
-    staged = staged_indices(resident, arguments, outputs + 1u, &result);
+    staged = staged_indices(resident, arguments, staged_outputs + 1u, &result);
     if (staged == NULL) {
         return result;
     }
@@ -565,16 +563,16 @@ static uint32_t command_evaluate(bt_resident *resident, const uint32_t *argument
         }
         run_sequence(resident, BT_SEQUENCE_EVALUATE, &scalars);
         for (slot = 0; slot < batch && begin + slot < count; slot++) {
-            uint32_t *row = staged + (begin + slot) * (outputs + 1u);
+            uint32_t *row = staged + (begin + slot) * (staged_outputs + 1u);
             row[0] = loss[slot];
-            __builtin_memcpy(row + 1, output + (size_t)slot * outputs, 4u * outputs);
+            __builtin_memcpy(row + 1, output + (size_t)slot * outputs, 4u * staged_outputs);
         }
         if (begin == 0) {
             break;
         }
         begin -= batch;
     }
-    results[0] = bt_crc32c(0, staged, 4u * count * (outputs + 1u));
+    results[0] = bt_crc32c(0, staged, 4u * count * (staged_outputs + 1u));
     return BT_RESULT_OK;
 }
 

@@ -10,12 +10,12 @@
 typedef struct machine {
     const bt_program_header *header;
     const bt_tensor *tensors;
-    uint8_t *memory; /* L2; the only arena in use */
+    uint8_t *arena[BT_LEVEL_COUNT]; /* L1 and L2 */
     bt_step_scalars scalars;
 } machine;
 
 static inline float *machine_data(const machine *m, uint32_t tensor) {
-    return (float *)(void *)(m->memory + m->tensors[tensor].offset);
+    return (float *)(void *)(m->arena[m->tensors[tensor].level] + m->tensors[tensor].offset);
 }
 
 static inline const char *machine_name(const machine *m, uint32_t tensor) {
@@ -41,8 +41,10 @@ static inline uint32_t machine_find(const machine *m, const char *prefix, const 
 static inline machine machine_new(const bt_program *program) {
     machine m = {.header = (const bt_program_header *)(const void *)program->bytes};
     m.tensors = (const bt_tensor *)(const void *)(program->bytes + m.header->tensor_offset);
-    m.memory = malloc(m.header->arena_bytes[BT_LEVEL_L2]);
-    memset(m.memory, 0xFF, m.header->arena_bytes[BT_LEVEL_L2]);
+    for (uint32_t level = BT_LEVEL_L1; level <= BT_LEVEL_L2; level++) {
+        m.arena[level] = malloc(m.header->arena_bytes[level] + 1);
+        memset(m.arena[level], 0xFF, m.header->arena_bytes[level]);
+    }
     for (uint32_t i = 0; i < m.header->tensor_count; i++) {
         if (m.tensors[i].name != BT_NO_TENSOR) {
             memset(machine_data(&m, i), 0, 4 * bt_tensor_elements(&m.tensors[i]));
@@ -61,12 +63,16 @@ static inline machine machine_new(const bt_program *program) {
     return m;
 }
 
-static inline void machine_free(machine *m) { free(m->memory); }
+static inline void machine_free(machine *m) {
+    free(m->arena[BT_LEVEL_L1]);
+    free(m->arena[BT_LEVEL_L2]);
+}
 
 static inline void machine_run(const machine *m, uint32_t sequence) {
     const bt_team team = {.core = 0, .cores = 1};
-    const bt_machine interpreter = {
-        .program = m->header, .arena = {NULL, m->memory, NULL}, .kernels = bt_kernels_baseline};
+    const bt_machine interpreter = {.program = m->header,
+                                    .arena = {m->arena[BT_LEVEL_L1], m->arena[BT_LEVEL_L2], NULL},
+                                    .kernels = bt_kernels_baseline};
     bt_interp_run(&interpreter, sequence, &m->scalars, &team);
 }
 

@@ -7,6 +7,7 @@
 #include "support.h"
 
 #include "plan/memory_plan.h"
+#include "plan/recompute.h"
 #include "train/autodiff.h"
 
 /* r read, w written, u updated; from the instruction set's description. */
@@ -50,7 +51,8 @@ static const char *const operand_access[BT_OPCODE_COUNT] = {
 typedef struct arena {
     const bt_ir *ir;
     const bt_memory_plan *plan;
-    uint32_t *owner; /* per word: storage that wrote it last, or BT_NO_TENSOR */
+    uint32_t *owner; /* per word of L1, then of L2: storage that wrote it last, or
+                        BT_NO_TENSOR */
     uint32_t words;
     const char *wrong; /* first violation */
 } arena;
@@ -60,7 +62,9 @@ typedef struct words {
 } words;
 
 static words words_of(const arena *a, uint32_t tensor) {
-    uint32_t begin = (uint32_t)(a->plan->blocks[a->plan->block_of[tensor]].offset / 4);
+    const bt_block *block = &a->plan->blocks[a->plan->block_of[tensor]];
+    uint64_t base = block->level == BT_LEVEL_L1 ? 0 : a->plan->peak_bytes[BT_LEVEL_L1];
+    uint32_t begin = (uint32_t)((base + block->offset) / 4);
     return (words){begin, begin + bt_ir_bytes(&a->ir->tensors[tensor]) / 4};
 }
 
@@ -193,24 +197,38 @@ static void replay(arena *a, uint32_t sequence) {
 }
 
 static void check_sums(const bt_memory_plan *plan, uint32_t seed) {
-    CHECK(plan->lower_bound_bytes <= plan->peak_bytes, "seed %u: %llu > %llu", seed,
-          (unsigned long long)plan->lower_bound_bytes, (unsigned long long)plan->peak_bytes);
-    uint64_t highest = 0;
-    for (uint32_t b = 0; b < plan->block_count; b++) {
-        uint64_t end = plan->blocks[b].offset + plan->blocks[b].bytes;
-        highest = end > highest ? end : highest;
-        CHECK(plan->blocks[b].offset % 4 == 0, "seed %u: block %u", seed, b);
+    for (uint32_t level = BT_LEVEL_L1; level <= BT_LEVEL_L2; level++) {
+        uint64_t bound = plan->lower_bound_bytes[level], peak = plan->peak_bytes[level];
+        uint64_t highest = 0;
+        CHECK(bound <= peak, "seed %u: %llu > %llu", seed, (unsigned long long)bound,
+              (unsigned long long)peak);
+        for (uint32_t b = 0; b < plan->block_count; b++) {
+            const bt_block *block = &plan->blocks[b];
+            uint64_t end = block->level == level ? block->offset + block->bytes : 0;
+            highest = end > highest ? end : highest;
+            CHECK(block->offset % 4 == 0, "seed %u: block %u", seed, b);
+        }
+        CHECK(highest == peak, "seed %u, level %u", seed, level);
     }
-    CHECK(highest == plan->peak_bytes, "seed %u", seed);
 }
 
+static uint32_t words_in_use(const bt_memory_plan *plan) {
+    return (uint32_t)((plan->peak_bytes[BT_LEVEL_L1] + plan->peak_bytes[BT_LEVEL_L2]) / 4);
+}
+
+/* The plan after recomputation; *excess grows by how far L2 is above its lower
+ * bound. */
 static void check_plan(const bt_model *model, const bt_training_options *options, uint32_t seed,
-                       double *excess) {
+                       uint64_t l1_bytes, double *excess) {
     bt_training training;
+    bt_recomputations recomputations;
     bt_memory_plan plan;
     require(bt_training_build(model, options, &training), "bt_training_build");
-    require(bt_memory_plan_make(&training.ir, &plan), "bt_memory_plan_make");
-    arena a = {.ir = &training.ir, .plan = &plan, .words = (uint32_t)(plan.peak_bytes / 4)};
+    require(bt_recompute(&training.ir, UINT64_MAX, &recomputations), "bt_recompute");
+    require(bt_memory_plan_make(&training.ir, l1_bytes, &plan), "bt_memory_plan_make");
+    CHECK(plan.peak_bytes[BT_LEVEL_L1] <= l1_bytes, "seed %u: %llu bytes of L1", seed,
+          (unsigned long long)plan.peak_bytes[BT_LEVEL_L1]);
+    arena a = {.ir = &training.ir, .plan = &plan, .words = words_in_use(&plan)};
     a.owner = malloc((a.words + 1) * sizeof *a.owner);
     for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
         replay(&a, s);
@@ -218,8 +236,10 @@ static void check_plan(const bt_model *model, const bt_training_options *options
         a.wrong = NULL;
     }
     check_sums(&plan, seed);
-    *excess += (double)plan.peak_bytes / (double)plan.lower_bound_bytes - 1.0;
+    *excess +=
+        (double)plan.peak_bytes[BT_LEVEL_L2] / (double)plan.lower_bound_bytes[BT_LEVEL_L2] - 1.0;
     free(a.owner);
+    bt_recomputations_free(&recomputations);
     bt_memory_plan_free(&plan);
     bt_training_free(&training);
 }
@@ -250,7 +270,9 @@ static void random_graphs_have_sound_plans(void) {
         if (bt_program_compile(model, &options, &host, &program) == BT_OK) {
             instructions += program_info(program).instructions;
             bt_program_free(program);
-            check_plan(model, &options, seed, &excess);
+            /* Nothing, little or much of it fits L1. */
+            static const uint64_t l1_bytes[] = {0, 4096, 65536};
+            check_plan(model, &options, seed, l1_bytes[seed % 3], &excess);
             planned++;
         } else {
             /* Joining samples is the only mistake that the generator makes. */
@@ -260,8 +282,9 @@ static void random_graphs_have_sound_plans(void) {
         }
         bt_model_free(model);
     }
-    printf("    %u of %d graphs planned, %u instructions, %.2f %% above the lower bound\n", planned,
-           GRAPHS, instructions, 100.0 * excess / planned);
+    printf("    %u of %d graphs planned, %u instructions, %.2f %% above the "
+           "lower bound\n",
+           planned, GRAPHS, instructions, 100.0 * excess / planned);
     CHECK(planned > GRAPHS * 3 / 4, "only %u graphs were planned", planned);
     CHECK(excess / planned < 0.02, "%.4f above the lower bound", excess / planned);
 }
@@ -273,7 +296,7 @@ static void published_networks_have_sound_plans(void) {
         for (uint32_t scheme = BT_UPDATE_FULL; scheme <= BT_UPDATE_NORM_ONLY; scheme++) {
             bt_training_options options = options_default();
             options.scheme = scheme;
-            check_plan(models[i], &options, i, &excess);
+            check_plan(models[i], &options, i, i % 2 == 0 ? 114688 : 0, &excess);
         }
         CHECK(excess / 4 < 0.005, "network %u: %.4f above the lower bound", i, excess / 4);
         bt_model_free(models[i]);
@@ -303,13 +326,13 @@ static void the_replay_sees_overlaps(void) {
     bt_training training;
     bt_memory_plan plan;
     require(bt_training_build(model, &options, &training), "bt_training_build");
-    require(bt_memory_plan_make(&training.ir, &plan), "bt_memory_plan_make");
-    arena a = {.ir = &training.ir, .plan = &plan, .words = (uint32_t)(plan.peak_bytes / 4)};
+    require(bt_memory_plan_make(&training.ir, 20000, &plan), "bt_memory_plan_make");
+    arena a = {.ir = &training.ir, .plan = &plan, .words = words_in_use(&plan)};
     a.owner = malloc((a.words + 1) * sizeof *a.owner);
     uint32_t missed = 0;
     for (uint32_t b = 0; b < plan.block_count; b++) {
         uint64_t offset = plan.blocks[b].offset;
-        plan.blocks[b].offset = offset >= 4 ? offset - 4 : plan.peak_bytes - 4;
+        plan.blocks[b].offset = offset >= 4 ? offset - 4 : plan.peak_bytes[BT_LEVEL_L2] - 4;
         for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
             replay(&a, s);
         }

@@ -339,6 +339,47 @@ static void evaluation_does_not_depend_on_the_micro_batch(void) {
     CHECK(memcmp(losses[0], losses[1], sizeof losses[0]) == 0, "losses differ");
 }
 
+static void outputs_larger_than_a_staging_buffer_come_whole(void) {
+    static float inputs[3 * 5000], targets[3 * 5000], outputs[3 * 5000];
+    const int32_t dims[] = {1, 5000};
+    const uint32_t indices[] = {2, 0, 1};
+    float losses[3];
+    uint32_t first;
+    bt_training_options options = options_default();
+    options.loss = BT_LOSS_MSE;
+    builder b = builder_new(9);
+    uint32_t v = add_input(&b, 2, dims);
+    const uint32_t operands[] = {v, add_parameter(&b, "shift", 2, dims, 1.0f, 0.0f)};
+    bt_model *model = finish(&b, add_node(&b, BT_OP_ADD, "add", 2, operands, NULL));
+    bt_program *program = compile(model, &options, "gap9");
+    fixture f = fixture_open("sim:", program);
+    for (uint32_t i = 0; i < 3 * 5000; i++) {
+        inputs[i] = targets[i] = (float)i;
+    }
+    const bt_samples samples = {.struct_size = sizeof samples,
+                                .count = 3,
+                                .format = BT_SAMPLE_FLOAT32,
+                                .channels = 1,
+                                .inputs = inputs,
+                                .targets = targets};
+    require(bt_session_upload(f.session, &samples, &first), "bt_session_upload");
+    require(bt_session_evaluate(f.session, indices, 3, outputs, losses), "bt_session_evaluate");
+    for (uint32_t i = 0; i < 3; i++) {
+        for (uint32_t e = 0; e < 5000; e++) {
+            float expected = inputs[indices[i] * 5000 + e] + 1.0f;
+            if (outputs[i * 5000 + e] != expected) {
+                CHECK(false, "sample %u, output %u: %g instead of %g", i, e, outputs[i * 5000 + e],
+                      expected);
+                break;
+            }
+        }
+        CHECK(losses[i] == 1.0f, "sample %u: loss %g", i, losses[i]);
+    }
+    fixture_close(&f);
+    bt_program_free(program);
+    bt_model_free(model);
+}
+
 static void the_plan_and_the_high_water_mark_agree(void) {
     bt_training_options options = options_default();
     bt_program *program = small_program(&options, 0.5f);
@@ -738,6 +779,113 @@ static void a_device_that_does_not_answer_times_out(void) {
     bt_program_free(program);
 }
 
+/* -------------------------------------------------------------------------------- raw commands */
+
+/* Sends a command as a careless or hostile host would. */
+static uint32_t raw_command(bt_device *device, uint32_t command, const uint32_t *arguments) {
+    require(bt_command_post(device, command, arguments, BT_MAILBOX_ARGUMENTS), "post");
+    require(bt_command_wait(device, NULL, NULL), "wait");
+    return device->mailbox.status;
+}
+
+static void the_firmware_checks_every_argument(void) {
+    bt_training_options options = options_default();
+    options.micro_batch = 2;
+    bt_program *program = small_program(&options, 0.0f);
+    bt_program_info info = program_info(program);
+    fixture f = fixture_open("sim:", program);
+    const uint32_t zero_crc = bt_crc32c(0, (const uint32_t[4]){0}, 16);
+    const struct {
+        uint32_t command;
+        uint32_t arguments[BT_MAILBOX_ARGUMENTS];
+        uint32_t status;
+    } cases[] = {
+        {99, {0}, BT_RESULT_COMMAND},
+        {BT_COMMAND_TRAIN, {1, 2, 0, 0}, BT_RESULT_STATE}, /* no samples */
+        {BT_COMMAND_SAMPLES, {BT_SAMPLE_INT16, 3}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_SAMPLES, {7, 2}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_SAMPLES, {BT_SAMPLE_INT16, 2}, BT_RESULT_OK},
+        {BT_COMMAND_WRITE, {5, 0, 16, 0, zero_crc}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_WRITE, {BT_SPACE_L2, 2, 16, 0, zero_crc}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_WRITE, {BT_SPACE_L2, 0, 0, 0, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_WRITE, {BT_SPACE_L2, 0, BT_STAGING_BYTES + 4, 0, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_WRITE, {BT_SPACE_L2, 0, 16, 2, zero_crc}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_WRITE, {BT_SPACE_L2, 0, 16, 0, zero_crc + 1}, BT_RESULT_CRC},
+        {BT_COMMAND_WRITE,
+         {BT_SPACE_L2, info.l2_peak_bytes & ~3u, 16, 0, zero_crc},
+         BT_RESULT_ARGUMENT},
+        {BT_COMMAND_WRITE, {BT_SPACE_L2, 0xFFFFFFF0u, 16, 0, zero_crc}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_READ, {BT_SPACE_L1, info.l1_peak_bytes & ~3u, 16, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_READ, {BT_SPACE_L3, 0, 16, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_READ, {BT_SPACE_SAMPLES, 33554432u - 12, 16, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_TRAIN, {0, 0, 0, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_TRAIN, {1, 0xFFFFFFFFu, 0, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_TRAIN, {0x10000001u, 0, 0, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_TRAIN, {1, 0, 3, zero_crc}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_TRAIN, {1, 0, 0, zero_crc}, BT_RESULT_ARGUMENT}, /* a step of 0 samples */
+        {BT_COMMAND_ACCUMULATE, {0, 0, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_ACCUMULATE, {4097, 0, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_ACCUMULATE,
+         {1, 0, bt_crc32c(0, (const uint32_t[1]){0}, 4)},
+         BT_RESULT_ARGUMENT}, /* half a micro-batch */
+        {BT_COMMAND_EVALUATE, {1025, 0, 0, 1}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_UPDATE, {0, zero_crc}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_UPDATE, {2, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_STATISTICS, {2}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_LOAD, {0xFFFFFFFCu}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_EVALUATE, {1, 0, 0}, BT_RESULT_STATE}, /* LOAD forgot the program */
+        {BT_COMMAND_READ, {BT_SPACE_L2, 0, 16, 0}, BT_RESULT_STATE},
+        {BT_COMMAND_LOAD, {64}, BT_RESULT_PROGRAM},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const uint32_t zeros[4] = {0};
+        require(bt_device_write(f.device, f.device->mailbox.staging[0], zeros, sizeof zeros),
+                "staging");
+        uint32_t status = raw_command(f.device, cases[i].command, cases[i].arguments);
+        CHECK(status == cases[i].status, "case %zu: result %u instead of %u", i, status,
+              cases[i].status);
+    }
+    fixture_close(&f);
+    bt_program_free(program);
+}
+
+static void the_firmware_refuses_labels_and_samples_that_are_out_of_range(void) {
+    bt_training_options options = options_default();
+    bt_program *program = small_program(&options, 0.0f);
+    fixture f = fixture_open("sim:", program);
+    const uint32_t record_bytes = 4 + 2 * 8 + 128 * 2;
+    const uint32_t label = 3;
+    upload_waves(f.session, BT_SAMPLE_INT16);
+    require(bt_command_upload(f.device, BT_SPACE_SAMPLES, 2 * record_bytes, &label, 4), "label");
+    const uint32_t indices[] = {2, 33554432u / record_bytes};
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t arguments[] = {1, 0, bt_crc32c(0, &indices[i], 4), 0, 0, 0, 0, 0};
+        require(bt_device_write(f.device, f.device->mailbox.staging[0], &indices[i], 4), "staging");
+        CHECK(raw_command(f.device, BT_COMMAND_EVALUATE, arguments) == BT_RESULT_ARGUMENT,
+              "evaluating sample %u: %u", indices[i], f.device->mailbox.status);
+    }
+    history h = {0};
+    check_status(train(f.session, 1, 4, 0, 0.01f, &h), BT_ERROR_DEVICE, "TRAIN");
+    CHECK(h.count == 0, "a step was reported");
+    fixture_close(&f);
+    bt_program_free(program);
+}
+
+static void a_program_that_was_overwritten_is_forgotten(void) {
+    bt_training_options options = options_default();
+    bt_program *program = small_program(&options, 0.0f);
+    fixture f = fixture_open("sim:", program);
+    const uint32_t word = 0xFFFFFFFFu;
+    float value[3];
+    require(bt_command_upload(f.device, BT_SPACE_PROGRAM, 512, &word, 4), "program");
+    check_status(bt_session_read(f.session, "fc.bias", value, 3), BT_ERROR_DEVICE, "no program");
+    const uint32_t load[BT_MAILBOX_ARGUMENTS] = {program_info(program).bytes};
+    CHECK(raw_command(f.device, BT_COMMAND_LOAD, load) == BT_RESULT_PROGRAM, "it was accepted");
+    CHECK(f.device->mailbox.results[0] == BT_FAULT_CRC, "fault %u", f.device->mailbox.results[0]);
+    fixture_close(&f);
+    bt_program_free(program);
+}
+
 int main(void) {
     RUN(a_network_learns_xor);
     RUN(results_do_not_depend_on_cores_or_kernels);
@@ -745,6 +893,7 @@ int main(void) {
     RUN(a_resumed_training_continues_bit_exactly);
     RUN(accumulate_and_update_are_a_step);
     RUN(evaluation_does_not_depend_on_the_micro_batch);
+    RUN(outputs_larger_than_a_staging_buffer_come_whole);
     RUN(the_plan_and_the_high_water_mark_agree);
     RUN(int16_samples_are_close_and_constant_channels_exact);
     RUN(wrong_samples_are_refused);
@@ -756,5 +905,8 @@ int main(void) {
     RUN(a_device_describes_itself);
     RUN(damaged_chunks_are_sent_again);
     RUN(a_device_that_does_not_answer_times_out);
+    RUN(the_firmware_checks_every_argument);
+    RUN(the_firmware_refuses_labels_and_samples_that_are_out_of_range);
+    RUN(a_program_that_was_overwritten_is_forgotten);
     return REPORT();
 }

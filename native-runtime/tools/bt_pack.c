@@ -196,9 +196,9 @@ static bool parse_row(const instance *in, uint32_t line_number, char *line,
     uint64_t *values[COLUMNS] = {NULL, &out->interval.lower, &out->interval.upper, &out->size};
     for (uint32_t c = LOWER; c < COLUMNS; c++) {
         if (!parse_number(fields[positions[c]], values[c])) {
-            return refuse("%s:%u: %s is \"%.40s\"; it must be a whole number from 0 to %" PRIu64 ".",
-                          in->path, line_number, column_names[c], fields[positions[c]],
-                          UINT64_MAX);
+            return refuse("%s:%u: %s is \"%.40s\"; it must be a whole number from 0 to %" PRIu64
+                          ".",
+                          in->path, line_number, column_names[c], fields[positions[c]], UINT64_MAX);
         }
     }
     if (out->interval.lower >= out->interval.upper) {
@@ -220,8 +220,9 @@ static bool parse_rows(instance *in) {
     uint32_t positions[COLUMNS];
     uint32_t capacity = 0;
     if (line == NULL) {
-        return refuse("%s is empty; its first line must name the columns id, lower, upper and size.",
-                      in->path);
+        return refuse(
+            "%s is empty; its first line must name the columns id, lower, upper and size.",
+            in->path);
     }
     if (!parse_header(in, line, positions)) {
         return false;

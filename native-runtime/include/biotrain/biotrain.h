@@ -1,5 +1,6 @@
 /*
- * BioTrain: fine-tuning of small biosignal networks on microcontrollers, on simulators and in process.
+ * BioTrain: fine-tuning of small biosignal networks on microcontrollers, on simulators and in
+ * process.
  *
  * Intended usage
  *   1. bt_model_create, bt_model_add_*, bt_model_set_output      build the network
@@ -114,13 +115,13 @@ BT_API bt_status bt_random_permutation(uint64_t seed, uint64_t stream, uint32_t 
 
 /* Operations of a model. Values are stable. */
 typedef enum bt_op {
-    BT_OP_CONV = 1,           /* x (N,C,H,W) or (N,C,L), weight (O,C/groups,kh,kw) or (O,C/groups,k), bias? */
-    BT_OP_LINEAR = 2,         /* x (…,in), weight (out,in), bias? (out) */
-    BT_OP_MATMUL = 3,         /* a (…,M,K), b (…,K,N) with equal or absent batch dimensions in b */
-    BT_OP_BATCH_NORM = 4,     /* x, scale, bias, running mean, running variance: (C) each */
-    BT_OP_GROUP_NORM = 5,     /* x (N,C,…), scale (C), bias (C) */
-    BT_OP_LAYER_NORM = 6,     /* x, scale, bias?: shaped as the trailing dimensions from axis on */
-    BT_OP_INSTANCE_NORM = 7,  /* x (N,C,…), scale (C), bias (C) */
+    BT_OP_CONV = 1, /* x (N,C,H,W) or (N,C,L), weight (O,C/groups,kh,kw) or (O,C/groups,k), bias? */
+    BT_OP_LINEAR = 2,        /* x (…,in), weight (out,in), bias? (out) */
+    BT_OP_MATMUL = 3,        /* a (…,M,K), b (…,K,N) with equal or absent batch dimensions in b */
+    BT_OP_BATCH_NORM = 4,    /* x, scale, bias, running mean, running variance: (C) each */
+    BT_OP_GROUP_NORM = 5,    /* x (N,C,…), scale (C), bias (C) */
+    BT_OP_LAYER_NORM = 6,    /* x, scale, bias?: shaped as the trailing dimensions from axis on */
+    BT_OP_INSTANCE_NORM = 7, /* x (N,C,…), scale (C), bias (C) */
     BT_OP_RELU = 8,
     BT_OP_ELU = 9,
     BT_OP_LEAKY_RELU = 10,
@@ -132,11 +133,11 @@ typedef enum bt_op {
     BT_OP_MAX_POOL = 16,
     BT_OP_AVERAGE_POOL = 17,
     BT_OP_GLOBAL_AVERAGE_POOL = 18,
-    BT_OP_ADD = 19,           /* two operands, NumPy broadcasting */
-    BT_OP_MUL = 20,           /* two operands, NumPy broadcasting */
-    BT_OP_CONCAT = 21,        /* 2 … BT_MAX_INPUTS operands along axis */
-    BT_OP_RESHAPE = 22,       /* dims: 0 keeps the input's dimension, one -1 is inferred */
-    BT_OP_TRANSPOSE = 23,     /* dims: the permutation */
+    BT_OP_ADD = 19,       /* two operands, NumPy broadcasting */
+    BT_OP_MUL = 20,       /* two operands, NumPy broadcasting */
+    BT_OP_CONCAT = 21,    /* 2 … BT_MAX_INPUTS operands along axis */
+    BT_OP_RESHAPE = 22,   /* dims: 0 keeps the input's dimension, one -1 is inferred */
+    BT_OP_TRANSPOSE = 23, /* dims: the permutation */
     BT_OP_SOFTMAX = 24,
     BT_OP_DROPOUT = 25
 } bt_op;
@@ -152,13 +153,13 @@ typedef enum bt_loss {
 /* One row of the op table. */
 typedef struct bt_op_info {
     uint32_t struct_size;
-    uint32_t op;                  /* bt_op */
-    const char *name;             /* "Conv" */
-    const char *onnx;             /* ONNX operators that become this op, comma separated */
-    const char *limits;           /* what is supported, one sentence */
-    const char *backward_needs;   /* what the backward pass keeps: "x, weight", "y", "shape" … */
-    uint32_t differentiable;      /* 1: gradients of every float operand exist */
-    float tolerance;              /* relative error allowed against float64 references */
+    uint32_t op;                /* bt_op */
+    const char *name;           /* "Conv" */
+    const char *onnx;           /* ONNX operators that become this op, comma separated */
+    const char *limits;         /* what is supported, one sentence */
+    const char *backward_needs; /* what the backward pass keeps: "x, weight", "y", "shape" … */
+    uint32_t differentiable;    /* 1: gradients of every float operand exist */
+    float tolerance;            /* relative error allowed against float64 references */
 } bt_op_info;
 
 BT_API uint32_t bt_op_count(void);
@@ -169,8 +170,8 @@ BT_API bt_status bt_op_info_get(uint32_t index, bt_op_info *out);
 /* A network of one input and one output, built for one sample (batch dimension 1). */
 typedef struct bt_model bt_model;
 
-#define BT_ATTRIBUTE_COUNT_INCLUDE_PAD 1u /* average pooling divides by the whole window */
-#define BT_ATTRIBUTE_TRANSPOSED_WEIGHT 2u /* linear: weight is stored (in,out) */
+#define BT_ATTRIBUTE_COUNT_INCLUDE_PAD 1u  /* average pooling divides by the whole window */
+#define BT_ATTRIBUTE_TRANSPOSED_WEIGHT 2u  /* linear: weight is stored (in,out) */
 #define BT_ATTRIBUTE_TANH_APPROXIMATION 4u /* GELU */
 
 typedef struct bt_attributes {
@@ -236,7 +237,11 @@ BT_API bt_status bt_model_value_info(const bt_model *model, uint32_t value, bt_v
 
 /* ------------------------------------------------------------------------- options and targets */
 
-typedef enum bt_optimizer { BT_OPTIMIZER_SGD = 1, BT_OPTIMIZER_ADAM = 2, BT_OPTIMIZER_ADAMW = 3 } bt_optimizer;
+typedef enum bt_optimizer {
+    BT_OPTIMIZER_SGD = 1,
+    BT_OPTIMIZER_ADAM = 2,
+    BT_OPTIMIZER_ADAMW = 3
+} bt_optimizer;
 
 typedef enum bt_schedule {
     BT_SCHEDULE_CONSTANT = 1,
@@ -259,13 +264,14 @@ typedef enum bt_batch_norm_mode {
 
 typedef struct bt_training_options {
     uint32_t struct_size;
-    uint32_t loss;      /* bt_loss */
-    uint32_t optimizer; /* bt_optimizer */
-    uint32_t scheme;    /* bt_update_scheme */
-    uint32_t schedule;  /* bt_schedule */
+    uint32_t loss;       /* bt_loss */
+    uint32_t optimizer;  /* bt_optimizer */
+    uint32_t scheme;     /* bt_update_scheme */
+    uint32_t schedule;   /* bt_schedule */
     uint32_t batch_norm; /* bt_batch_norm_mode */
-    uint32_t micro_batch; /* samples computed at once, >= 1; a step's samples are a multiple of it */
-    uint32_t nesterov;  /* 0 or 1 */
+    uint32_t
+        micro_batch;   /* samples computed at once, >= 1; a step's samples are a multiple of it */
+    uint32_t nesterov; /* 0 or 1 */
     uint32_t input_gradient; /* 1: keep the gradient of the input, readable as gradient.<input> */
     float learning_rate;
     float momentum;
@@ -308,20 +314,20 @@ typedef struct bt_program bt_program;
 
 typedef struct bt_program_info {
     uint32_t struct_size;
-    uint32_t bytes;            /* of the program itself */
-    uint32_t instructions;     /* of all sequences */
-    uint32_t l1_peak_bytes;    /* planned peaks of the arenas */
+    uint32_t bytes;         /* of the program itself */
+    uint32_t instructions;  /* of all sequences */
+    uint32_t l1_peak_bytes; /* planned peaks of the arenas */
     uint32_t l2_peak_bytes;
     uint32_t l3_peak_bytes;
     uint32_t l2_lower_bound_bytes; /* largest sum of bytes alive at once */
-    uint32_t persistent_bytes; /* weights, gradients, optimizer state, statistics */
+    uint32_t persistent_bytes;     /* weights, gradients, optimizer state, statistics */
     uint32_t micro_batch;
-    uint32_t input_elements;   /* per sample */
-    uint32_t output_elements;  /* per sample */
+    uint32_t input_elements;       /* per sample */
+    uint32_t output_elements;      /* per sample */
     uint32_t trainable_parameters; /* elements */
-    uint64_t parameters;       /* elements, running statistics excluded */
-    uint64_t forward_macs;     /* per sample */
-    uint64_t training_macs;    /* per sample: forward and backward of the chosen scheme */
+    uint64_t parameters;           /* elements, running statistics excluded */
+    uint64_t forward_macs;         /* per sample */
+    uint64_t training_macs;        /* per sample: forward and backward of the chosen scheme */
 } bt_program_info;
 
 BT_API bt_status bt_program_compile(const bt_model *model, const bt_training_options *options,
@@ -376,7 +382,7 @@ BT_API bt_status bt_device_ping(bt_device *device, uint64_t *nanoseconds);
 typedef struct bt_session bt_session;
 
 typedef enum bt_sample_format {
-    BT_SAMPLE_INT16 = 1,  /* 16 bit with scale and offset per window and channel */
+    BT_SAMPLE_INT16 = 1, /* 16 bit with scale and offset per window and channel */
     BT_SAMPLE_FLOAT32 = 2
 } bt_sample_format;
 
@@ -391,13 +397,13 @@ typedef struct bt_samples {
 } bt_samples;
 
 typedef struct bt_step {
-    uint32_t samples;    /* taken from the index list, a multiple of the micro-batch */
+    uint32_t samples; /* taken from the index list, a multiple of the micro-batch */
     float learning_rate;
 } bt_step;
 
 typedef struct bt_step_record {
-    uint64_t step;   /* updates done, this one included; bt_session_set_progress restores it */
-    float loss;      /* mean over the step's samples, before the update */
+    uint64_t step; /* updates done, this one included; bt_session_set_progress restores it */
+    float loss;    /* mean over the step's samples, before the update */
     float learning_rate;
     uint64_t cycles; /* the device's cycle counter; 0 where there is none */
 } bt_step_record;
@@ -422,9 +428,9 @@ typedef struct bt_statistics {
     uint32_t l1_high_water; /* bytes of each arena that were ever written */
     uint32_t l2_high_water;
     uint32_t l3_high_water;
-    uint64_t micro_steps;   /* micro-batches trained */
+    uint64_t micro_steps; /* micro-batches trained */
     uint64_t updates;
-    uint64_t cycles;        /* spent in training sequences */
+    uint64_t cycles; /* spent in training sequences */
     uint64_t bytes_to_device;
     uint64_t bytes_from_device;
     uint64_t link_nanoseconds; /* spent in transfers */
@@ -442,8 +448,8 @@ BT_API void bt_session_close(bt_session *session);
 /* Appends samples to the device's store; *first is the index of the first of them. */
 BT_API bt_status bt_session_upload(bt_session *session, const bt_samples *samples, uint32_t *first);
 BT_API bt_status bt_session_clear_samples(bt_session *session);
-/* How many more samples of this format the store takes; while it is empty, with one scale per row of
- * the input. */
+/* How many more samples of this format the store takes; while it is empty, with one scale per row
+ * of the input. */
 BT_API bt_status bt_session_capacity(const bt_session *session, bt_sample_format format,
                                      uint32_t *samples);
 /*
@@ -477,11 +483,12 @@ BT_API bt_status bt_session_set_progress(bt_session *session, uint64_t micro_ste
 BT_API bt_status bt_session_statistics(bt_session *session, bt_statistics *out);
 /*
  * Counts the instructions that the device executes in training and evaluation from now on, with one
- * core at work at a time, so that counts are exact. BT_ERROR_UNSUPPORTED where a device cannot count:
- * qemu:?icount=on can.
+ * core at work at a time, so that counts are exact. BT_ERROR_UNSUPPORTED where a device cannot
+ * count: qemu:?icount=on can.
  */
 BT_API bt_status bt_session_profile_begin(bt_session *session);
-/* Ends counting. Writes the first capacity of the *count kinds of instruction that were executed. */
+/* Ends counting. Writes the first capacity of the *count kinds of instruction that were executed.
+ */
 BT_API bt_status bt_session_profile_end(bt_session *session, bt_profile_entry *entries,
                                         uint32_t capacity, uint32_t *count);
 /*

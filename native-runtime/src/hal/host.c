@@ -66,8 +66,7 @@ struct bt_host {
     _Atomic(const char *) damage; /* name of an arena that was written outside its bounds */
 };
 
-/* --------------------------------------------------------------------------------------- signals
- */
+/* --------------------------------------------------------------------------------- signals */
 
 static void signal_init(bt_signal *signal) {
     atomic_init(&signal->value, 0);
@@ -114,8 +113,7 @@ static void signal_wait(bt_signal *signal, uint32_t old, uint32_t turns) {
     pthread_mutex_unlock(&signal->mutex);
 }
 
-/* ---------------------------------------------------------------------------------------- guards
- */
+/* ---------------------------------------------------------------------------------- guards */
 
 static bool guard_intact(const uint8_t *guard) {
     for (uint32_t i = 0; i < BT_GUARD_BYTES; i++) {
@@ -137,8 +135,7 @@ static void check_guards(bt_host *host) {
 
 const char *bt_host_damage(const bt_host *host) { return atomic_load(&host->damage); }
 
-/* ----------------------------------------------------------------------------------------- cores
- */
+/* ----------------------------------------------------------------------------------- cores */
 
 static void barrier(void *context) {
     bt_host *host = context;
@@ -205,8 +202,7 @@ static bt_status start_workers(bt_host *host) {
     return BT_OK;
 }
 
-/* -------------------------------------------------------------------------------------- doorbell
- */
+/* -------------------------------------------------------------------------------- doorbell */
 
 static void doorbell_init(bt_host *host) {
     pthread_condattr_t attributes;
@@ -264,8 +260,7 @@ void bt_host_wait_change(bt_host *host, const uint32_t *word, uint32_t value, ui
     pthread_mutex_unlock(&host->doorbell);
 }
 
-/* ---------------------------------------------------------------------------------------- arenas
- */
+/* ---------------------------------------------------------------------------------- arenas */
 
 static bt_status arena_map(bt_arena *arena, uint32_t level, uint32_t bytes) {
     size_t size = 2 * (size_t)BT_GUARD_BYTES + bytes;
@@ -308,8 +303,7 @@ static void l3_write(void *context, uint32_t offset, const void *from, uint32_t 
     }
 }
 
-/* --------------------------------------------------------------------------------------- kernels
- */
+/* --------------------------------------------------------------------------------- kernels */
 
 typedef struct bt_kernel_set {
     const char *name;
@@ -349,8 +343,7 @@ static bt_status choose_kernels(bt_host *host) {
 
 const char *bt_host_kernels(const bt_host *host) { return host->kernels_name; }
 
-/* ------------------------------------------------------------------------------------------ host
- */
+/* ------------------------------------------------------------------------------------ host */
 
 static uint64_t cycles(void *context) {
     (void)context;

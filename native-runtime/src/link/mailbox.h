@@ -35,8 +35,9 @@ enum {
     BT_COMMAND_ACCUMULATE = 8, /* samples, buffer, crc: indices in staging; losses replace them
                                   -> crc of the losses */
     BT_COMMAND_UPDATE = 9,     /* buffer, crc: one bt_step_command */
-    BT_COMMAND_EVALUATE = 10,  /* samples, buffer, crc: indices in staging; replaced by, per sample,
-                                  the loss and the outputs -> crc of them */
+    BT_COMMAND_EVALUATE = 10,  /* samples, buffer, crc, with outputs (0 or 1): indices in staging;
+                                  replaced by, per sample, the loss and the outputs if asked for ->
+                                  crc.  The output tensor keeps the first micro-batch's outputs. */
     BT_COMMAND_PROGRESS = 11,  /* micro steps: counter of a resumed run */
     BT_COMMAND_PROFILE = 13,   /* on: 1 begins counting; 0 ends it, buffer -> crc: bt_profile_record
                                   for every opcode in staging */

@@ -84,8 +84,7 @@ static uint32_t *word_at(const qemu_link *qemu, uint32_t address) {
     return (uint32_t *)(void *)at(qemu, address, 4);
 }
 
-/* --------------------------------------------------------------------------------------- process
- */
+/* --------------------------------------------------------------------------------- process */
 
 /* What QEMU wrote to standard error since the last time, kept for the next error message. */
 static void collect_messages(qemu_link *qemu) {
@@ -247,8 +246,7 @@ static void stop_process(qemu_link *qemu) {
     close_descriptor(&qemu->messages);
 }
 
-/* ------------------------------------------------------------------------------------ operations
- */
+/* ------------------------------------------------------------------------------ operations */
 
 static bt_link_state qemu_state(bt_link *link) {
     qemu_link *qemu = of(link);
@@ -451,8 +449,7 @@ static const bt_link_operations qemu_operations = {
     .close = qemu_close,
 };
 
-/* ------------------------------------------------------------------------------------------ open
- */
+/* ------------------------------------------------------------------------------------ open */
 
 static bt_status read_file(const char *path, uint8_t **bytes, size_t *size) {
     FILE *file = fopen(path, "rb");

@@ -8,20 +8,22 @@
 /* Recomputation adds at most this part of a training program's multiply-adds. */
 #define BT_RECOMPUTE_SHARE 4u
 
-const bt_passes bt_passes_all = {.recompute = true};
+const bt_passes bt_passes_all = {.recompute = true, .l1_homes = true};
 const bt_passes bt_passes_none = {0};
 
 static bt_status check_capacity(const bt_memory_plan *plan, const bt_training_options *options,
                                 const bt_target *target) {
-    if (plan->peak_bytes <= target->l2_bytes) {
+    if (plan->peak_bytes[BT_LEVEL_L2] <= target->l2_bytes) {
         return BT_OK;
     }
     BT_FAIL(BT_ERROR_CAPACITY,
-            "The training program needs %llu bytes of L2 (%llu of them for weights, gradients and "
-            "optimizer state), but the target %s has %u; use %sshorter windows, fewer filters, or "
+            "The training program needs %llu bytes of L2 (%llu of them for "
+            "weights, gradients and "
+            "optimizer state), but the target %s has %u; use %sshorter windows, "
+            "fewer filters, or "
             "an update scheme that trains less.",
-            (unsigned long long)plan->peak_bytes, (unsigned long long)plan->persistent_bytes,
-            target->name, target->l2_bytes,
+            (unsigned long long)plan->peak_bytes[BT_LEVEL_L2],
+            (unsigned long long)plan->persistent_bytes, target->name, target->l2_bytes,
             options->micro_batch > 1 ? "a smaller micro_batch, " : "");
 }
 
@@ -80,8 +82,9 @@ static void describe_plan(const bt_training *training, const bt_memory_plan *pla
     for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
         info->instructions += training->ir.sequences[s].count;
     }
-    info->l2_peak_bytes = (uint32_t)plan->peak_bytes;
-    info->l2_lower_bound_bytes = (uint32_t)plan->lower_bound_bytes;
+    info->l1_peak_bytes = (uint32_t)plan->peak_bytes[BT_LEVEL_L1];
+    info->l2_peak_bytes = (uint32_t)plan->peak_bytes[BT_LEVEL_L2];
+    info->l2_lower_bound_bytes = (uint32_t)plan->lower_bound_bytes[BT_LEVEL_L2];
     info->persistent_bytes = (uint32_t)plan->persistent_bytes;
 }
 
@@ -106,17 +109,17 @@ static bt_status assemble(const bt_model *model, const bt_training *training,
 
 /* Drops and recomputes activations; exceeds its budget only if the program would not fit. */
 static bt_status apply_recomputation(bt_training *training, const bt_target *target,
-                                     bt_program *program) {
+                                     uint64_t l1_bytes, bt_program *program) {
     uint64_t budget = macs_of(&training->ir, BT_SEQUENCE_TRAIN) / BT_RECOMPUTE_SHARE;
     bt_memory_plan plan;
     bt_ir original;
     BT_TRY(bt_ir_copy(&training->ir, &original));
     bt_status status = bt_recompute(&training->ir, budget, &program->recomputations);
     if (status == BT_OK) {
-        status = bt_memory_plan_make(&training->ir, &plan);
+        status = bt_memory_plan_make(&training->ir, l1_bytes, &plan);
     }
     if (status == BT_OK) {
-        uint64_t peak = plan.peak_bytes;
+        uint64_t peak = plan.peak_bytes[BT_LEVEL_L2];
         bt_memory_plan_free(&plan);
         if (peak > target->l2_bytes) {
             bt_ir_free(&training->ir);
@@ -132,12 +135,13 @@ static bt_status apply_recomputation(bt_training *training, const bt_target *tar
 static bt_status plan_and_assemble(const bt_model *model, bt_training *training,
                                    const bt_training_options *options, const bt_target *target,
                                    const bt_passes *passes, bt_program *program) {
+    uint64_t l1_bytes = passes->l1_homes ? target->l1_bytes : 0;
     bt_memory_plan plan;
     describe_training(training, options->micro_batch, &program->info);
     if (passes->recompute) {
-        BT_TRY(apply_recomputation(training, target, program));
+        BT_TRY(apply_recomputation(training, target, l1_bytes, program));
     }
-    BT_TRY(bt_memory_plan_make(&training->ir, &plan));
+    BT_TRY(bt_memory_plan_make(&training->ir, l1_bytes, &plan));
     uint32_t *table_index = malloc(training->ir.tensor_count * sizeof *table_index);
     bt_status status =
         table_index != NULL

@@ -1,14 +1,17 @@
 /*
- * The passes of the compiler that save memory. None changes a bit of any result, which tests show by
- * compiling with and without them.
+ * The passes of the compiler that save memory. None changes a bit of any result, which tests show
+ * by compiling with and without them.
  */
 #ifndef BT_COMPILE_H
 #define BT_COMPILE_H
+
+#include <stdbool.h>
 
 #include "base/error.h"
 
 typedef struct bt_passes {
     bool recompute; /* recompute.h */
+    bool l1_homes;  /* tensors may live in L1 */
 } bt_passes;
 
 extern const bt_passes bt_passes_all, bt_passes_none;

@@ -32,7 +32,9 @@ static void find_lifetimes(bt_memory_plan *plan, const bt_ir *ir) {
             const bt_instruction *instruction = &ir->sequences[s].instructions[i];
             for (uint32_t k = 0; k < instruction->operand_count; k++) {
                 if (instruction->operands[k] != BT_NO_TENSOR) {
-                    touch(block_at(plan, ir, instruction->operands[k]), s, i + 1);
+                    bt_block *block = block_at(plan, ir, instruction->operands[k]);
+                    touch(block, s, i + 1);
+                    block->uses++;
                 }
             }
         }
@@ -79,6 +81,7 @@ static bool merge(bt_memory_plan *plan, const bt_ir *ir, uint32_t sequence, uint
         return false;
     }
     ends->lifetimes[sequence].last = begins->lifetimes[sequence].last;
+    ends->uses += begins->uses;
     begins->bytes = 0;
     begins->lifetimes[sequence] = (bt_lifetime){.first = 1, .last = 0};
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
@@ -140,6 +143,7 @@ bt_status bt_lifetimes_find(const bt_ir *ir, bt_memory_plan *plan) {
         plan->block_of[i] = tensor->storage;
         plan->blocks[i].persistent =
             tensor->storage == i && tensor->residence == BT_RESIDENCE_PERSISTENT;
+        plan->blocks[i].level = BT_LEVEL_L2;
         plan->blocks[i].bytes = bt_ir_bytes(tensor);
         for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
             plan->blocks[i].lifetimes[s] = (bt_lifetime){.first = UINT32_MAX, .last = 0};

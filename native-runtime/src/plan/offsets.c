@@ -21,7 +21,7 @@ typedef struct placement {
     uint64_t best_peak;
 } placement;
 
-static bool alive_together(const bt_block *a, const bt_block *b) {
+bool bt_blocks_meet(const bt_block *a, const bt_block *b) {
     for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
         if (a->lifetimes[s].first <= b->lifetimes[s].last &&
             b->lifetimes[s].first <= a->lifetimes[s].last) {
@@ -31,14 +31,14 @@ static bool alive_together(const bt_block *a, const bt_block *b) {
     return false;
 }
 
-/* Start of the smallest hole that holds the block, or the end of all. */
-static uint64_t find_hole(const placement *p, uint32_t placed_count, const bt_block *block) {
-    uint64_t end = p->plan->persistent_bytes; /* of what lies below and is alive with the block */
+uint64_t bt_hole_find(const bt_memory_plan *plan, uint64_t base, const uint32_t *placed,
+                      uint32_t placed_count, const bt_block *block) {
+    uint64_t end = base; /* of what lies below and is alive with the block */
     uint64_t best = UINT64_MAX;
     uint64_t best_size = UINT64_MAX;
     for (uint32_t i = 0; i < placed_count; i++) {
-        const bt_block *other = &p->plan->blocks[p->placed[i]];
-        if (!alive_together(block, other)) {
+        const bt_block *other = &plan->blocks[placed[i]];
+        if (!bt_blocks_meet(block, other)) {
             continue;
         }
         if (other->offset >= end + block->bytes && other->offset - end < best_size) {
@@ -58,7 +58,7 @@ static void place(placement *p) {
     p->peak = p->plan->persistent_bytes;
     for (uint32_t i = 0; i < p->count; i++) {
         bt_block *block = &blocks[p->order[i]];
-        block->offset = find_hole(p, i, block);
+        block->offset = bt_hole_find(p->plan, p->plan->persistent_bytes, p->placed, i, block);
         if (block->offset + block->bytes > p->peak) {
             p->peak = block->offset + block->bytes;
         }
@@ -138,8 +138,8 @@ static void search(placement *p) {
     }
     memcpy(p->order, p->best, p->count * sizeof *p->order);
     place(p);
-    for (uint32_t i = 0;
-         i < BT_PLACEMENT_ROUNDS && p->best_peak > p->plan->lower_bound_bytes && p->count > 0;
+    for (uint32_t i = 0; i < BT_PLACEMENT_ROUNDS &&
+                         p->best_peak > p->plan->lower_bound_bytes[BT_LEVEL_L2] && p->count > 0;
          i++) {
         promote_highest(p);
         place(p);
@@ -148,32 +148,72 @@ static void search(placement *p) {
     place(p);
 }
 
-/* Bytes of transient blocks alive at the worst time, on top of the persistent ones. */
-static bt_status find_lower_bound(bt_memory_plan *plan) {
+/* Bytes of a level's transient blocks alive at the worst time of a sequence. */
+static bt_status alive_most_in(const bt_memory_plan *plan, uint32_t level, uint32_t sequence,
+                               uint64_t *bytes, uint32_t *time) {
+    uint32_t end = 0;
+    for (uint32_t b = 0; b < plan->block_count; b++) {
+        const bt_lifetime *lifetime = &plan->blocks[b].lifetimes[sequence];
+        end = lifetime->last > end ? lifetime->last : end;
+    }
+    int64_t *change = calloc((size_t)end + 2, sizeof *change);
+    if (change == NULL) {
+        BT_FAIL(BT_ERROR_MEMORY, "The host has no memory left to plan a program.");
+    }
+    for (uint32_t b = 0; b < plan->block_count; b++) {
+        const bt_block *block = &plan->blocks[b];
+        const bt_lifetime *lifetime = &block->lifetimes[sequence];
+        if (!block->persistent && block->level == level && lifetime->first <= lifetime->last) {
+            change[lifetime->first] += block->bytes;
+            change[lifetime->last + 1] -= block->bytes;
+        }
+    }
+    uint64_t alive = 0;
+    *bytes = 0;
+    *time = 0;
+    for (uint32_t t = 0; t <= end; t++) {
+        alive += (uint64_t)change[t];
+        if (alive > *bytes) {
+            *bytes = alive;
+            *time = t;
+        }
+    }
+    free(change);
+    return BT_OK;
+}
+
+bt_status bt_alive_most(const bt_memory_plan *plan, uint32_t level, uint64_t *bytes,
+                        uint32_t *sequence, uint32_t *time) {
+    uint64_t base = 0;
+    for (uint32_t b = 0; b < plan->block_count; b++) {
+        base += plan->blocks[b].persistent && plan->blocks[b].level == level ? plan->blocks[b].bytes
+                                                                             : 0;
+    }
+    *bytes = base;
     for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
-        uint32_t end = 0;
-        for (uint32_t b = 0; b < plan->block_count; b++) {
-            end = plan->blocks[b].lifetimes[s].last > end ? plan->blocks[b].lifetimes[s].last : end;
-        }
-        int64_t *change = calloc((size_t)end + 2, sizeof *change);
-        if (change == NULL) {
-            BT_FAIL(BT_ERROR_MEMORY, "The host has no memory left to plan a program.");
-        }
-        for (uint32_t b = 0; b < plan->block_count; b++) {
-            const bt_block *block = &plan->blocks[b];
-            if (!block->persistent && block->lifetimes[s].first <= block->lifetimes[s].last) {
-                change[block->lifetimes[s].first] += block->bytes;
-                change[block->lifetimes[s].last + 1] -= block->bytes;
+        uint64_t most = 0;
+        uint32_t at = 0;
+        BT_TRY(alive_most_in(plan, level, s, &most, &at));
+        if (base + most > *bytes) {
+            *bytes = base + most;
+            if (sequence != NULL) {
+                *sequence = s;
+                *time = at;
             }
         }
-        uint64_t alive = plan->persistent_bytes;
-        for (uint32_t t = 0; t <= end; t++) {
-            alive += (uint64_t)change[t];
-            if (alive > plan->lower_bound_bytes) {
-                plan->lower_bound_bytes = alive;
-            }
-        }
-        free(change);
+    }
+    return BT_OK;
+}
+
+/* Ends of the levels' blocks, and bounds. */
+static bt_status measure(bt_memory_plan *plan) {
+    for (uint32_t b = 0; b < plan->block_count; b++) {
+        const bt_block *block = &plan->blocks[b];
+        uint64_t *peak = &plan->peak_bytes[block->level];
+        *peak = block->offset + block->bytes > *peak ? block->offset + block->bytes : *peak;
+    }
+    for (uint32_t level = BT_LEVEL_L1; level <= BT_LEVEL_L2; level++) {
+        BT_TRY(bt_alive_most(plan, level, &plan->lower_bound_bytes[level], NULL, NULL));
     }
     return BT_OK;
 }
@@ -193,15 +233,14 @@ bt_status bt_offsets_assign(bt_memory_plan *plan) {
         if (plan->blocks[b].persistent) {
             plan->blocks[b].offset = plan->persistent_bytes;
             plan->persistent_bytes += plan->blocks[b].bytes;
-        } else {
+        } else if (plan->blocks[b].level == BT_LEVEL_L2) {
             p.order[p.count++] = b;
         }
     }
-    plan->lower_bound_bytes = plan->persistent_bytes;
-    status = find_lower_bound(plan);
+    status = bt_alive_most(plan, BT_LEVEL_L2, &plan->lower_bound_bytes[BT_LEVEL_L2], NULL, NULL);
     if (status == BT_OK) {
         search(&p);
-        plan->peak_bytes = p.peak;
+        status = measure(plan);
     }
 done:
     free(p.order);
@@ -210,9 +249,12 @@ done:
     return status;
 }
 
-bt_status bt_memory_plan_make(const bt_ir *ir, bt_memory_plan *out) {
+bt_status bt_memory_plan_make(const bt_ir *ir, uint64_t l1_bytes, bt_memory_plan *out) {
     bt_memory_plan plan = {0};
     bt_status status = bt_lifetimes_find(ir, &plan);
+    if (status == BT_OK) {
+        status = bt_levels_assign(&plan, l1_bytes);
+    }
     if (status == BT_OK) {
         status = bt_offsets_assign(&plan);
     }

@@ -81,11 +81,8 @@ typedef enum sort_key { END, WIDTH, SIZE, AREA, LOAD, EARLY } sort_key;
 #define SORT_KEYS 3
 /* Orders of buffers for greedy placements, and of the candidates of the exact search. */
 static const sort_key orders[][SORT_KEYS] = {
-    {WIDTH, AREA, LOAD},
-    {SIZE, WIDTH, END},
-    {LOAD, AREA, WIDTH},
-    {AREA, END, END},
-    {EARLY, SIZE, END},
+    {WIDTH, AREA, LOAD}, {SIZE, WIDTH, END}, {LOAD, AREA, WIDTH},
+    {AREA, END, END},    {EARLY, SIZE, END},
 };
 #define ORDERS (sizeof orders / sizeof orders[0])
 
@@ -100,8 +97,8 @@ typedef struct strategy {
 
 /* None of them is good at everything; each solves instances that the others do not. */
 static const strategy strategies[] = {
-    {FEWEST_BRANCHES, true, 0}, {FEWEST_BRANCHES, false, 1}, {LEAST_SLACK, true, 0},
-    {FEWEST_BRANCHES, false, 0}, {LOWEST_FLOOR, true, 0}, {FEWEST_BRANCHES, true, 2},
+    {FEWEST_BRANCHES, true, 0},  {FEWEST_BRANCHES, false, 1}, {LEAST_SLACK, true, 0},
+    {FEWEST_BRANCHES, false, 0}, {LOWEST_FLOOR, true, 0},     {FEWEST_BRANCHES, true, 2},
 };
 #define STRATEGIES (sizeof strategies / sizeof strategies[0])
 
@@ -119,8 +116,8 @@ typedef struct packer {
     range *ranges;         /* sections of all buffers */
     uint32_t *first_range; /* of each buffer, and the end */
     uint32_t *twin;        /* the interchangeable buffer before it, or NO_BUFFER */
-    uint32_t *first;       /* of each section, and the end: first buffer that starts there or later */
-    uint64_t *load;        /* of each section: sum of sizes */
+    uint32_t *first; /* of each section, and the end: first buffer that starts there or later */
+    uint64_t *load;  /* of each section: sum of sizes */
     uint64_t total_width;
     uint64_t lower_bound;
 
@@ -138,7 +135,7 @@ typedef struct packer {
     uint64_t *lowest; /* of each section: smallest release */
     uint64_t *makespan;
     uint32_t *branches;
-    bool *marked; /* of each section: scratch of next_floor */
+    bool *marked;      /* of each section: scratch of next_floor */
     release *releases; /* of the component's unplaced buffers, ascending */
     uint32_t release_count;
     uint64_t *failed; /* hashes of failed states, two words per slot */
@@ -585,13 +582,14 @@ static uint32_t pick_highest(const packer *p, uint64_t height, uint64_t *random)
     return picked;
 }
 
-/* Moves buffers that make the height to earlier places of the order as long as that costs nothing. */
+/* Moves buffers that make the height to earlier places of the order as long as that costs nothing.
+ */
 static bt_status improve_locally(packer *p, uint64_t goal, uint64_t node_limit) {
     uint64_t random = 0;
     BT_TRY(sort_order(p, orders[0]));
     uint64_t height = place_in_order(p, false);
-    for (uint32_t move = 0;
-         move < LOCAL_MOVES && p->best_height > goal && p->nodes < node_limit; move++) {
+    for (uint32_t move = 0; move < LOCAL_MOVES && p->best_height > goal && p->nodes < node_limit;
+         move++) {
         uint32_t from = pick_highest(p, height, &random);
         uint32_t to = random_below(&random, from + 1);
         uint32_t moved = p->order[from];
@@ -660,8 +658,7 @@ static bool covers(const packer *p, uint32_t b, uint32_t section) {
 
 /* The caller has reserved room on the trail. */
 static void set_skyline(packer *p, uint32_t section, uint64_t floor, uint64_t top) {
-    p->trail[p->trail_length++] =
-        (change){section, NO_BUFFER, p->floor[section], p->top[section]};
+    p->trail[p->trail_length++] = (change){section, NO_BUFFER, p->floor[section], p->top[section]};
     p->floor[section] = floor;
     p->top[section] = top;
 }
@@ -757,8 +754,7 @@ static void sort_releases(release *list, uint32_t count) {
 /* Stacks each section on its own, first released first; false if one ends above the capacity. */
 static bool stacks_fit(packer *p, range sections) {
     sort_releases(p->releases, p->release_count);
-    memset(&p->makespan[sections.begin], 0,
-           (sections.end - sections.begin) * sizeof *p->makespan);
+    memset(&p->makespan[sections.begin], 0, (sections.end - sections.begin) * sizeof *p->makespan);
     for (uint32_t i = 0; i < p->release_count; i++) {
         uint32_t b = p->releases[i].buffer;
         uint64_t offset = p->releases[i].offset;
@@ -834,8 +830,7 @@ static bool rests_at(const packer *p, uint32_t b, uint64_t height) {
  * a buffer may come to rest on its floor later: one that also has lower floors under it.
  */
 static void count_branches(packer *p, range sections) {
-    memset(&p->branches[sections.begin], 0,
-           (sections.end - sections.begin) * sizeof *p->branches);
+    memset(&p->branches[sections.begin], 0, (sections.end - sections.begin) * sizeof *p->branches);
     for (uint32_t i = 0; i < p->release_count; i++) {
         uint32_t b = p->releases[i].buffer;
         uint64_t offset = p->releases[i].offset;
@@ -984,8 +979,7 @@ static bt_status open_frame(packer *p, component component, bool *open) {
         return BT_OK;
     }
     hash_state(p, component.sections, frame.hash);
-    if (failed_before(p, frame.hash) ||
-        !pick_section(p, component.sections, &frame.section)) {
+    if (failed_before(p, frame.hash) || !pick_section(p, component.sections, &frame.section)) {
         return BT_OK;
     }
     frame.trail = p->trail_length;
@@ -1062,7 +1056,7 @@ static bt_status search(packer *p, uint64_t node_limit, outcome *out) {
 /* Swaps some neighbours, so that a restart takes another way. */
 static void perturb_order(packer *p, uint64_t *random) {
     for (uint32_t i = 0; i + 1 < p->count; i++) {
-        if (random_below(random, 8) == 0) {
+        if (random_below(random, 16) == 0) {
             uint32_t k = i + 1 + random_below(random, 8);
             k = k < p->count ? k : p->count - 1;
             uint32_t moved = p->order[i];
@@ -1086,7 +1080,7 @@ static bt_status search_within(packer *p, uint64_t capacity, uint64_t node_limit
         }
         BT_TRY(search(p, p->nodes + min64(effort, node_limit - p->nodes), out));
         if (restart % STRATEGIES == STRATEGIES - 1) {
-            effort += effort / 2;
+            effort *= 2;
         }
     }
     if (*out == FOUND) {
@@ -1153,8 +1147,7 @@ static bt_status solve(packer *p, uint64_t capacity, uint64_t node_budget, bt_pa
     } else if (p->best_height == p->lower_bound) {
         out->verdict = BT_PACK_OPTIMAL;
     } else {
-        out->verdict =
-            capacity != 0 && p->best_height <= limit ? BT_PACK_FITS : BT_PACK_BUDGET;
+        out->verdict = capacity != 0 && p->best_height <= limit ? BT_PACK_FITS : BT_PACK_BUDGET;
     }
     return BT_OK;
 }

@@ -49,10 +49,11 @@ typedef struct bt_pack_result {
 } bt_pack_result;
 
 /*
- * Packs count buffers within capacity bytes, or as low as possible if capacity is 0. Stops when that
- * is done or proved impossible, or after node_budget nodes; the first greedy placement is always
- * made. offsets[count] is a valid placement in any case: the lowest that was found. Memory is that
- * of the instance and of one path of the search, and at most 8 MiB for what the search remembers.
+ * Packs count buffers within capacity bytes, or as low as possible if capacity is 0. Stops when
+ * that is done or proved impossible, or after node_budget nodes; the first greedy placement is
+ * always made. offsets[count] is a valid placement in any case: the lowest that was found. Memory
+ * is that of the instance and of one path of the search, and at most 8 MiB for what the search
+ * remembers.
  *
  * BT_ERROR_ARGUMENT: a pointer is NULL, an interval is empty or out of order, there are more than
  * BT_PACK_MAX_BUFFERS intervals, or the sizes sum to more than 2^62. BT_ERROR_MEMORY. Nothing is

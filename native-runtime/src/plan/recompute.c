@@ -5,6 +5,9 @@
 
 #include "plan/memory_plan.h"
 
+/* Smaller activations, as a part of the peak, are kept: they are not worth an instruction. */
+#define BT_STASH_SHARE 64u
+
 typedef enum stash {
     STASH_KEEP,
     STASH_RECOMPUTE,      /* once: what is made again serves all later uses */
@@ -87,7 +90,8 @@ static uint32_t read_instead(rewriter *r, uint32_t tensor, bool nested) {
 static uint32_t make_again(rewriter *r, uint32_t chosen) {
     const bt_ir *ir = r->recompute->ir;
     const candidate *c = &r->recompute->candidates[chosen];
-    bt_instruction again = ir->sequences[BT_SEQUENCE_TRAIN].instructions[c->writer];
+    const bt_instruction *writer = &ir->sequences[BT_SEQUENCE_TRAIN].instructions[c->writer];
+    bt_instruction again = *writer;
     uint32_t made = BT_NO_TENSOR;
     for (uint32_t k = 0; k < again.operand_count; k++) {
         uint32_t tensor = again.operands[k];
@@ -107,7 +111,7 @@ static uint32_t make_again(rewriter *r, uint32_t chosen) {
                again.attribute_count, again.attributes);
     r->times[chosen]++;
     r->work += bt_shape_elements(&ir->tensors[c->storage].shape);
-    r->macs += bt_instruction_macs(ir, &again);
+    r->macs += bt_instruction_macs(ir, writer);
     return made;
 }
 
@@ -176,8 +180,8 @@ static void find_alive(const bt_memory_plan *plan, uint32_t end, int64_t *alive)
 }
 
 /* Peak and pressure; what is made again counts towards the instruction that it is made for. */
-static void weigh(const recompute *recompute, const rewriter *r, const int64_t *alive,
-                  uint32_t end, outcome *out) {
+static void weigh(const recompute *recompute, const rewriter *r, const int64_t *alive, uint32_t end,
+                  outcome *out) {
     uint32_t time = 0;
     uint32_t count = recompute->ir->sequences[BT_SEQUENCE_TRAIN].count;
     out->peak = 0;
@@ -276,16 +280,15 @@ static bool is_repeatable(const bt_ir *ir, const usage *usages, uint32_t writer)
     return true;
 }
 
-static void find_candidates(recompute *c, const usage *usages) {
+static void find_candidates(recompute *c, const usage *usages, uint64_t peak) {
     const bt_ir *ir = c->ir;
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
         const bt_ir_tensor *tensor = &ir->tensors[i];
         const usage *u = &usages[i];
-        c->candidate_of[i] = BT_NO_TENSOR;
         if (tensor->storage == i && tensor->residence == BT_RESIDENCE_TRANSIENT &&
-            tensor->name == NULL && u->first_write != BT_NO_TENSOR &&
-            u->first_write == u->last_write && u->first_write < c->turn &&
-            u->last_read != BT_NO_TENSOR && u->last_read > c->turn &&
+            tensor->name == NULL && bt_ir_bytes(tensor) >= peak / BT_STASH_SHARE &&
+            u->first_write != BT_NO_TENSOR && u->first_write == u->last_write &&
+            u->first_write < c->turn && u->last_read != BT_NO_TENSOR && u->last_read > c->turn &&
             is_repeatable(ir, usages, u->first_write)) {
             c->candidate_of[i] = c->candidate_count;
             c->candidates[c->candidate_count++] =
@@ -386,6 +389,7 @@ static bt_status record(recompute *c, const outcome *final, const uint32_t *time
 static bt_status search(recompute *c, const usage *usages, uint64_t budget_macs, outcome *out) {
     bool improved = true;
     BT_TRY(judge(c, out));
+    find_candidates(c, usages, out->peak);
     while (improved) {
         BT_TRY(improve(c, usages, budget_macs, out, &improved));
     }
@@ -418,9 +422,9 @@ bt_status bt_recompute(bt_ir *ir, uint64_t budget_macs, bt_recomputations *out) 
     if (usages == NULL || c.candidates == NULL || c.candidate_of == NULL) {
         status = bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to plan a program.");
     } else {
+        memset(c.candidate_of, 0xFF, ir->tensor_count * sizeof *c.candidate_of);
         find_usage(ir, usages);
         c.turn = usages[ir->tensors[ir->loss].storage].last_write;
-        find_candidates(&c, usages);
         status = decide_and_rewrite(&c, usages, budget_macs, &result, out);
     }
     free(usages);

@@ -11,6 +11,13 @@ static const bt_target targets[] = {
      .l2_bytes = 1310720,
      .l3_bytes = 33554432,
      .name = "gap9"},
+    /* The same without external memory but for the samples. */
+    {.struct_size = sizeof(bt_target),
+     .cores = 8,
+     .l1_bytes = 114688,
+     .l2_bytes = 1310720,
+     .l3_bytes = 0,
+     .name = "gap9-l2-only"},
     {.struct_size = sizeof(bt_target),
      .cores = 8,
      .l1_bytes = 1u << 20,
@@ -28,5 +35,6 @@ bt_status bt_target_find(const char *name, bt_target *out) {
             return BT_OK;
         }
     }
-    BT_FAIL(BT_ERROR_ARGUMENT, "There is no target '%s'; gap9 and host are known.", name);
+    BT_FAIL(BT_ERROR_ARGUMENT, "There is no target '%s'; gap9, gap9-l2-only and host are known.",
+            name);
 }

@@ -53,10 +53,11 @@ static void write_tensors(const bt_ir *ir, const bt_memory_plan *plan, const uin
             continue;
         }
         bt_tensor *tensor = &table[table_index[i]];
-        tensor->level = BT_LEVEL_L2;
+        const bt_block *block = &plan->blocks[plan->block_of[i]];
+        tensor->level = (uint8_t)block->level;
         tensor->dtype = (uint8_t)source->dtype;
         tensor->rank = (uint8_t)source->shape.rank;
-        tensor->offset = (uint32_t)plan->blocks[plan->block_of[i]].offset;
+        tensor->offset = (uint32_t)block->offset;
         for (uint32_t d = 0; d < BT_PROGRAM_MAX_RANK; d++) {
             tensor->dims[d] = d < source->shape.rank ? source->shape.dims[d] : 1;
         }
@@ -91,7 +92,8 @@ bt_status bt_program_write(const bt_training *training, const bt_memory_plan *pl
     const bt_ir *ir = &training->ir;
     bt_program_header header = {.magic = BT_PROGRAM_MAGIC,
                                 .version = BT_PROGRAM_VERSION,
-                                .arena_bytes = {0, (uint32_t)plan->peak_bytes, 0},
+                                .arena_bytes = {(uint32_t)plan->peak_bytes[BT_LEVEL_L1],
+                                                (uint32_t)plan->peak_bytes[BT_LEVEL_L2], 0},
                                 .micro_batch = options->micro_batch,
                                 .input_elements = training->input_elements,
                                 .output_elements = training->output_elements,
@@ -100,7 +102,8 @@ bt_status bt_program_write(const bt_training *training, const bt_memory_plan *pl
     header.tensor_count = number_tensors(ir, table_index);
     if (header.tensor_count > BT_MAX_TENSORS) {
         BT_FAIL(BT_ERROR_UNSUPPORTED,
-                "The training program needs %u tensors, but a program has at most %u; use a "
+                "The training program needs %u tensors, but a program has at most "
+                "%u; use a "
                 "smaller network or train fewer parameters.",
                 header.tensor_count, BT_MAX_TENSORS);
     }

@@ -46,20 +46,20 @@ enum { BT_TARGET_CLASS = 0, BT_TARGET_VECTOR = 1 };
 typedef struct bt_program_header {
     uint32_t magic;
     uint32_t version;
-    uint32_t bytes; /* of the whole program, a multiple of 4 */
-    uint32_t crc;   /* CRC-32C of all bytes with this field zero */
+    uint32_t bytes;                       /* of the whole program, a multiple of 4 */
+    uint32_t crc;                         /* CRC-32C of all bytes with this field zero */
     uint32_t arena_bytes[BT_LEVEL_COUNT]; /* peak of each arena */
     uint32_t tensor_count;
-    uint32_t tensor_offset;                         /* bytes from the start */
-    uint32_t sequence_offset[BT_SEQUENCE_COUNT];    /* bytes from the start */
-    uint32_t sequence_words[BT_SEQUENCE_COUNT];     /* 32-bit words */
+    uint32_t tensor_offset;                      /* bytes from the start */
+    uint32_t sequence_offset[BT_SEQUENCE_COUNT]; /* bytes from the start */
+    uint32_t sequence_words[BT_SEQUENCE_COUNT];  /* 32-bit words */
     uint32_t names_offset;
     uint32_t names_bytes; /* multiple of 4, zero padded */
     uint32_t micro_batch;
-    uint32_t input_tensor;  /* F32, micro_batch x input_elements */
-    uint32_t target_tensor; /* I32 (micro_batch), or F32 micro_batch x output_elements */
-    uint32_t output_tensor; /* F32, micro_batch x output_elements; written by EVALUATE */
-    uint32_t loss_tensor;   /* F32 (micro_batch); written by TRAIN and EVALUATE */
+    uint32_t input_tensor;    /* F32, micro_batch x input_elements */
+    uint32_t target_tensor;   /* I32 (micro_batch), or F32 micro_batch x output_elements */
+    uint32_t output_tensor;   /* F32, micro_batch x output_elements; written by EVALUATE */
+    uint32_t loss_tensor;     /* F32 (micro_batch); written by TRAIN and EVALUATE */
     uint32_t input_elements;  /* per sample */
     uint32_t output_elements; /* per sample */
     uint32_t target_kind;     /* BT_TARGET_… */
@@ -71,9 +71,9 @@ typedef struct bt_tensor {
     uint8_t dtype; /* BT_DTYPE_… */
     uint8_t rank;  /* 1 … BT_PROGRAM_MAX_RANK */
     uint8_t reserved;
-    uint32_t offset; /* in its arena, a multiple of 4 */
+    uint32_t offset;                    /* in its arena, a multiple of 4 */
     uint32_t dims[BT_PROGRAM_MAX_RANK]; /* unused ones are 1 */
-    uint32_t name; /* offset into the names, or BT_NO_TENSOR */
+    uint32_t name;                      /* offset into the names, or BT_NO_TENSOR */
 } bt_tensor;
 
 /* Head word: opcode | operand count << 8 | attribute count << 16. */
@@ -88,57 +88,58 @@ typedef struct bt_tensor {
  * Conv attributes: stride_h stride_w pad_top pad_left pad_bottom pad_right dilation_h dilation_w
  * groups. Rank-3 tensors (N,C,L) are seen as (N,C,1,L), weights alike.
  */
-#define BT_OPCODES(X)                                                                              \
-    X(CONV_FORWARD, "conv.forward")               /* x w b? y | conv */                            \
-    X(CONV_GRAD_INPUT, "conv.grad_input")         /* dy w dx | conv */                             \
-    X(CONV_GRAD_WEIGHT, "conv.grad_weight")       /* x dy dw+= | conv */                           \
-    X(CHANNEL_SUM, "channel_sum")                 /* dy db+= | rows channels inner */              \
-    X(MATMUL, "matmul")                           /* a b bias? c | batch M N K, strides of a       \
-                                                     (batch,m,k), of b (batch,k,n), accumulate */  \
-    X(NORM_FORWARD, "norm.forward")               /* x scale? bias? y stats partials | norm */     \
-    X(NORM_GRAD_INPUT, "norm.grad_input")         /* x dy scale? stats dx partials | norm */       \
-    X(NORM_GRAD_PARAMETERS, "norm.grad_parameters") /* x dy stats dscale+=? dbias+=? | norm */     \
-    X(BATCH_NORM_FORWARD, "batch_norm.forward")   /* x scale bias mean+= var+= y stats | bn */     \
-    X(BATCH_NORM_GRAD_INPUT, "batch_norm.grad_input") /* x dy scale stats dx | bn */               \
-    X(BATCH_NORM_GRAD_PARAMETERS, "batch_norm.grad_parameters") /* x dy stats dscale+=? dbias+=? */ \
-    X(FROZEN_NORM_FORWARD, "frozen_norm.forward") /* x scale bias mean var y | bn */               \
-    X(FROZEN_NORM_GRAD_INPUT, "frozen_norm.grad_input") /* dy scale var dx | bn */                 \
-    X(FROZEN_NORM_GRAD_PARAMETERS, "frozen_norm.grad_parameters") /* x dy mean var dscale+=?       \
-                                                                     dbias+=? | bn */              \
-    X(ACTIVATION_FORWARD, "activation.forward")   /* x y | function, alpha */                      \
-    X(ACTIVATION_GRAD, "activation.grad")         /* kept dy dx | function, alpha; kept is x or y,  \
-                                                     see bt_activation_keeps_output */             \
-    X(MAX_POOL_FORWARD, "max_pool.forward")       /* x y argmax? | pool; argmax U8 or U16: index   \
-                                                     in the window, first maximum */               \
-    X(MAX_POOL_GRAD, "max_pool.grad")             /* dy argmax dx | pool */                        \
-    X(AVERAGE_POOL_FORWARD, "average_pool.forward") /* x y | pool */                               \
-    X(AVERAGE_POOL_GRAD, "average_pool.grad")     /* dy dx | pool */                               \
-    X(BINARY, "binary")                           /* a b y | function (0 add, 1 mul); broadcasts */ \
-    X(BROADCAST_REDUCE, "broadcast_reduce")       /* dy other? da | none; da = sum over broadcast  \
-                                                     dimensions of dy * other */                   \
-    X(ACCUMULATE, "accumulate")                   /* src dst+= */                                  \
-    X(TRANSPOSE, "transpose")                     /* x y | rank entries: y's axis i is x's perm[i] */ \
-    X(COPY_BLOCKS, "copy_blocks")                 /* src dst | count length src_stride src_offset  \
-                                                     dst_stride dst_offset, in elements */         \
-    X(SOFTMAX_FORWARD, "softmax.forward")         /* x y | rows channels inner */                  \
-    X(SOFTMAX_GRAD, "softmax.grad")               /* y dy dx | rows channels inner */              \
-    X(DROPOUT, "dropout")                         /* x y | ratio, stream; also its own gradient */ \
-    X(CROSS_ENTROPY, "cross_entropy")             /* logits labels losses dlogits? | classes */    \
-    X(MSE, "mse")                                 /* y target losses dy? | elements per sample */  \
-    X(INNER_PRODUCT, "inner_product")             /* y target losses dy? | elements per sample */  \
-    X(ZERO, "zero")                               /* dst */                                        \
-    X(SGD, "sgd")                                 /* w+= g momentum+=? | momentum, decay, nesterov */ \
-    X(ADAM, "adam")                               /* w+= g m+= v+= | beta1 beta2 epsilon decay     \
-                                                     decoupled */
+#define BT_OPCODES(X)                                                                                 \
+    X(CONV_FORWARD, "conv.forward")                   /* x w b? y | conv */                           \
+    X(CONV_GRAD_INPUT, "conv.grad_input")             /* dy w dx | conv */                            \
+    X(CONV_GRAD_WEIGHT, "conv.grad_weight")           /* x dy dw+= | conv */                          \
+    X(CHANNEL_SUM, "channel_sum")                     /* dy db+= | rows channels inner */             \
+    X(MATMUL, "matmul")                               /* a b bias? c | batch M N K, strides of a      \
+                                                         (batch,m,k), of b (batch,k,n), accumulate */ \
+    X(NORM_FORWARD, "norm.forward")                   /* x scale? bias? y stats partials | norm */    \
+    X(NORM_GRAD_INPUT, "norm.grad_input")             /* x dy scale? stats dx partials | norm */      \
+    X(NORM_GRAD_PARAMETERS, "norm.grad_parameters")   /* x dy stats dscale+=? dbias+=? | norm */      \
+    X(BATCH_NORM_FORWARD, "batch_norm.forward")       /* x scale bias mean+= var+= y stats | bn */    \
+    X(BATCH_NORM_GRAD_INPUT, "batch_norm.grad_input") /* x dy scale stats dx | bn */                  \
+    X(BATCH_NORM_GRAD_PARAMETERS,                                                                     \
+      "batch_norm.grad_parameters")                     /* x dy stats dscale+=? dbias+=? */           \
+    X(FROZEN_NORM_FORWARD, "frozen_norm.forward")       /* x scale bias mean var y | bn */            \
+    X(FROZEN_NORM_GRAD_INPUT, "frozen_norm.grad_input") /* dy scale var dx | bn */                    \
+    X(FROZEN_NORM_GRAD_PARAMETERS, "frozen_norm.grad_parameters") /* x dy mean var dscale+=?          \
+                                                                     dbias+=? | bn */                 \
+    X(ACTIVATION_FORWARD, "activation.forward")                   /* x y | function, alpha */         \
+    X(ACTIVATION_GRAD, "activation.grad")   /* kept dy dx | function, alpha; kept is x or y,          \
+                                               see bt_activation_keeps_output */                      \
+    X(MAX_POOL_FORWARD, "max_pool.forward") /* x y argmax? | pool; argmax U8 or U16: index            \
+                                               in the window, first maximum */                        \
+    X(MAX_POOL_GRAD, "max_pool.grad")       /* dy argmax dx | pool */                                 \
+    X(AVERAGE_POOL_FORWARD, "average_pool.forward") /* x y | pool */                                  \
+    X(AVERAGE_POOL_GRAD, "average_pool.grad")       /* dy dx | pool */                                \
+    X(BINARY, "binary")                     /* a b y | function (0 add, 1 mul); broadcasts */         \
+    X(BROADCAST_REDUCE, "broadcast_reduce") /* dy other? da | none; da = sum over broadcast           \
+                                               dimensions of dy * other */                            \
+    X(ACCUMULATE, "accumulate")             /* src dst+= */                                           \
+    X(TRANSPOSE, "transpose")               /* x y | rank entries: y's axis i is x's perm[i] */       \
+    X(COPY_BLOCKS, "copy_blocks")           /* src dst | count length src_stride src_offset           \
+                                               dst_stride dst_offset, in elements */                  \
+    X(SOFTMAX_FORWARD, "softmax.forward")   /* x y | rows channels inner */                           \
+    X(SOFTMAX_GRAD, "softmax.grad")         /* y dy dx | rows channels inner */                       \
+    X(DROPOUT, "dropout")                   /* x y | ratio, stream; also its own gradient */          \
+    X(CROSS_ENTROPY, "cross_entropy")       /* logits labels losses dlogits? | classes */             \
+    X(MSE, "mse")                           /* y target losses dy? | elements per sample */           \
+    X(INNER_PRODUCT, "inner_product")       /* y target losses dy? | elements per sample */           \
+    X(ZERO, "zero")                         /* dst */                                                 \
+    X(SGD, "sgd")                           /* w+= g momentum+=? | momentum, decay, nesterov */       \
+    X(ADAM, "adam")                         /* w+= g m+= v+= | beta1 beta2 epsilon decay              \
+                                               decoupled */
 
 /*
  * norm attributes (group, layer and instance normalisation): rows, row_length, groups, channels per
  * group, span, epsilon. Rows are contiguous and normalised one by one; element e of row r uses
  * parameter (r % groups) * channels_per_group + e / span; row_length = channels_per_group * span.
- * stats: rows x (mean, 1/sqrt(var+epsilon)). partials: bt_norm_partials(rows, channels per group, span) floats.
- * bn attributes: N, channels, inner, epsilon, momentum. stats: channels x (mean, inv_std).
- * pool attributes: kernel_h kernel_w stride_h stride_w pad_top pad_left pad_bottom pad_right
- * count_include_pad.
+ * stats: rows x (mean, 1/sqrt(var+epsilon)). partials: bt_norm_partials(rows, channels per group,
+ * span) floats. bn attributes: N, channels, inner, epsilon, momentum. stats: channels x (mean,
+ * inv_std). pool attributes: kernel_h kernel_w stride_h stride_w pad_top pad_left pad_bottom
+ * pad_right count_include_pad.
  */
 enum {
 #define BT_OPCODE_ENUM(name, text) BT_OPCODE_##name,
@@ -171,8 +172,9 @@ uint32_t bt_activation_keeps_output(uint32_t function);
 
 /*
  * Floats that NORM_FORWARD and NORM_GRAD_INPUT need for block sums, two per block. A block never
- * crosses a channel, so that a group may be processed channel by channel: with span > 1 every channel
- * of the group has ceil(span / BT_REDUCTION_BLOCK) blocks; with span 1 blocks run along the row.
+ * crosses a channel, so that a group may be processed channel by channel: with span > 1 every
+ * channel of the group has ceil(span / BT_REDUCTION_BLOCK) blocks; with span 1 blocks run along the
+ * row.
  */
 uint32_t bt_norm_partials(uint32_t rows, uint32_t channels_per_group, uint32_t span);
 
@@ -184,8 +186,8 @@ const char *bt_opcode_name(uint32_t opcode);
 /* Values that change from step to step. */
 typedef struct bt_step_scalars {
     float learning_rate;
-    float correction1; /* 1 - beta1^t */
-    float correction2; /* 1 - beta2^t */
+    float correction1;   /* 1 - beta1^t */
+    float correction2;   /* 1 - beta2^t */
     float inverse_batch; /* 1 / samples of the step */
     uint32_t seed[2];
     uint32_t micro_step; /* counter of micro-batches since the start: stream of the dropout masks */
@@ -215,17 +217,17 @@ static inline float bt_call_float(const bt_call *call, uint32_t index) {
 /* Why a program is refused; texts in bt_program_fault_text. */
 typedef enum bt_fault {
     BT_FAULT_NONE = 0,
-    BT_FAULT_SIZE = 1,       /* shorter than its header or than it says */
+    BT_FAULT_SIZE = 1, /* shorter than its header or than it says */
     BT_FAULT_MAGIC = 2,
     BT_FAULT_VERSION = 3,
     BT_FAULT_CRC = 4,
-    BT_FAULT_SECTION = 5,    /* a section lies outside the program, overlaps or is misaligned */
-    BT_FAULT_ARENA = 6,      /* needs more than the device has */
-    BT_FAULT_TENSOR = 7,     /* a tensor's dtype, rank, dims, offset or name */
+    BT_FAULT_SECTION = 5,     /* a section lies outside the program, overlaps or is misaligned */
+    BT_FAULT_ARENA = 6,       /* needs more than the device has */
+    BT_FAULT_TENSOR = 7,      /* a tensor's dtype, rank, dims, offset or name */
     BT_FAULT_INSTRUCTION = 8, /* truncated, unknown opcode, operand or attribute count */
-    BT_FAULT_OPERAND = 9,    /* tensor index, missing operand, dtype, overlap */
-    BT_FAULT_SHAPE = 10,     /* shapes and attributes do not fit together */
-    BT_FAULT_INTERFACE = 11  /* input, target, output or loss tensor */
+    BT_FAULT_OPERAND = 9,     /* tensor index, missing operand, dtype, overlap */
+    BT_FAULT_SHAPE = 10,      /* shapes and attributes do not fit together */
+    BT_FAULT_INTERFACE = 11   /* input, target, output or loss tensor */
 } bt_fault;
 
 typedef struct bt_fault_location {
@@ -244,7 +246,8 @@ bt_fault bt_program_validate(const uint8_t *bytes, uint32_t size,
 
 const char *bt_program_fault_text(bt_fault fault);
 
-/* Checks operands' dtypes and shapes and the attributes of one decoded instruction (data unused). */
+/* Checks operands' dtypes and shapes and the attributes of one decoded instruction (data unused).
+ */
 bt_fault bt_call_check(const bt_call *call);
 
 /*
@@ -263,7 +266,8 @@ uint32_t bt_call_decode(const uint32_t *words, uint32_t available, const bt_tens
 /* CRC-32C (Castagnoli), continued from crc; start with 0. */
 uint32_t bt_crc32c(uint32_t crc, const void *data, size_t size);
 
-/* One sample in the store: target, then per-channel scale and offset (int16 only), then the data. */
+/* One sample in the store: target, then per-channel scale and offset (int16 only), then the data.
+ */
 typedef struct bt_sample_layout {
     uint32_t target_bytes;
     uint32_t scale_bytes; /* channels x (scale, offset), 0 for float32 */

@@ -46,8 +46,7 @@ static const char *tensor_name(const bt_session *session, const bt_tensor *tenso
     return (const char *)session->bytes + session->program->names_offset + tensor->name;
 }
 
-/* ------------------------------------------------------------------------------------ life cycle
- */
+/* ------------------------------------------------------------------------------ life cycle */
 
 /* A program in its handle is valid; whether it fits is known here. */
 static bt_status check_fits(const bt_device *device, const uint8_t *bytes, size_t size) {
@@ -187,8 +186,7 @@ void bt_session_abort(bt_session *session) {
     }
 }
 
-/* --------------------------------------------------------------------------------------- samples
- */
+/* --------------------------------------------------------------------------------- samples */
 
 /* Samples that the device's store can hold with this layout. */
 static uint32_t store_capacity(const bt_session *session, const bt_sample_layout *layout) {
@@ -385,8 +383,7 @@ static bt_status check_indices(const bt_session *session, const uint32_t *indice
     return BT_OK;
 }
 
-/* -------------------------------------------------------------------------------------- training
- */
+/* -------------------------------------------------------------------------------- training */
 
 static uint32_t bits_of(float value) {
     uint32_t bits;
@@ -667,50 +664,67 @@ bt_status bt_session_update(bt_session *session, float learning_rate) {
     return BT_OK;
 }
 
-/* ------------------------------------------------------------------------------------ evaluation
- */
+/* ------------------------------------------------------------------------------ evaluation */
 
-bt_status bt_session_evaluate(bt_session *session, const uint32_t *indices, uint32_t count,
-                              float *outputs, float *losses) {
+/* Evaluates samples that one command takes: rows of loss and outputs through staging. */
+static bt_status evaluate_chunk(bt_session *session, const uint32_t *indices, uint32_t samples,
+                                float *outputs, float *losses) {
     float rows[BT_STAGING_WORDS];
-    BT_TRY(require_open(session, __func__));
-    BT_REQUIRE(indices);
-    BT_TRY(check_indices(session, indices, count));
-    uint32_t width = session->program->output_elements + 1u;
-    uint32_t micro_batch = session->program->micro_batch;
-    uint32_t chunk = BT_STAGING_WORDS / width;
-    if (chunk == 0) {
-        BT_FAIL(BT_ERROR_UNSUPPORTED,
-                "The network has %u outputs; an evaluation can return at most %u per sample.",
-                session->program->output_elements, BT_STAGING_WORDS - 1);
-    }
-    chunk = chunk > micro_batch ? chunk / micro_batch * micro_batch : chunk;
-    atomic_store(&session->abort, false);
-    for (uint32_t done = 0; done < count;) {
-        uint32_t samples = count - done < chunk ? count - done : chunk;
-        uint32_t arguments[] = {samples, 0, 0};
-        if (atomic_load(&session->abort)) {
-            BT_FAIL(BT_ERROR_ABORTED,
-                    "The evaluation was stopped on request after %u of %u samples.", done, count);
+    uint32_t output_elements = session->program->output_elements;
+    uint32_t width = 1u + (outputs != NULL ? output_elements : 0u);
+    uint32_t arguments[] = {samples, 0, 0, outputs != NULL};
+    BT_TRY(bt_command_run_with(session->device, BT_COMMAND_EVALUATE, arguments, 4, 2, indices,
+                               samples * 4u));
+    BT_TRY(bt_command_fetch(session->device, rows, samples * width * 4u));
+    for (uint32_t i = 0; i < samples; i++) {
+        const float *row = rows + (size_t)i * width;
+        if (losses != NULL) {
+            losses[i] = row[0];
         }
-        BT_TRY(bt_command_run_with(session->device, BT_COMMAND_EVALUATE, arguments, 3, 2,
-                                   indices + done, samples * 4u));
-        BT_TRY(bt_command_fetch(session->device, rows, samples * width * 4u));
-        for (uint32_t i = 0; i < samples; i++, done++) {
-            const float *row = rows + (size_t)i * width;
-            if (losses != NULL) {
-                losses[done] = row[0];
-            }
-            if (outputs != NULL) {
-                memcpy(outputs + (size_t)done * (width - 1u), row + 1, (width - 1u) * sizeof *row);
-            }
+        if (outputs != NULL) {
+            memcpy(outputs + (size_t)i * output_elements, row + 1, output_elements * sizeof *row);
         }
     }
     return BT_OK;
 }
 
-/* --------------------------------------------------------------------------------------- tensors
- */
+/* Evaluates at most a micro-batch whose outputs are too many for staging: they are read from
+ * memory. */
+static bt_status evaluate_large(bt_session *session, const uint32_t *indices, uint32_t samples,
+                                float *outputs, float *losses) {
+    const bt_tensor *output = &session->tensors[session->program->output_tensor];
+    BT_TRY(evaluate_chunk(session, indices, samples, NULL, losses));
+    return bt_command_download(session->device, BT_SPACE_L1 + output->level, output->offset,
+                               outputs, samples * session->program->output_elements * 4u);
+}
+
+bt_status bt_session_evaluate(bt_session *session, const uint32_t *indices, uint32_t count,
+                              float *outputs, float *losses) {
+    BT_TRY(require_open(session, __func__));
+    BT_REQUIRE(indices);
+    BT_TRY(check_indices(session, indices, count));
+    uint32_t output_elements = session->program->output_elements;
+    uint32_t micro_batch = session->program->micro_batch;
+    uint32_t chunk = BT_STAGING_WORDS / (1u + (outputs != NULL ? output_elements : 0u));
+    bool large = chunk < micro_batch;
+    chunk = large ? micro_batch : chunk / micro_batch * micro_batch;
+    atomic_store(&session->abort, false);
+    for (uint32_t done = 0; done < count;) {
+        uint32_t samples = count - done < chunk ? count - done : chunk;
+        float *chunk_outputs = outputs == NULL ? NULL : outputs + (size_t)done * output_elements;
+        float *chunk_losses = losses == NULL ? NULL : losses + done;
+        if (atomic_load(&session->abort)) {
+            BT_FAIL(BT_ERROR_ABORTED,
+                    "The evaluation was stopped on request after %u of %u samples.", done, count);
+        }
+        BT_TRY((large ? evaluate_large : evaluate_chunk)(session, indices + done, samples,
+                                                         chunk_outputs, chunk_losses));
+        done += samples;
+    }
+    return BT_OK;
+}
+
+/* --------------------------------------------------------------------------------- tensors */
 
 uint32_t bt_session_tensor_count(const bt_session *session) {
     return session == NULL ? 0 : session->named_count;

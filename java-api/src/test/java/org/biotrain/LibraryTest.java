@@ -18,7 +18,9 @@ class LibraryTest {
         assertThat(table).extracting(OpInfo::op).containsExactlyInAnyOrder(Op.values());
         assertThat(table).allSatisfy(row -> {
             assertThat(row.name()).isNotBlank();
-            assertThat(row.onnx()).isNotEmpty().allSatisfy(name -> assertThat(name).isNotBlank());
+            assertThat(row.onnx())
+                    .isNotEmpty()
+                    .allSatisfy(name -> assertThat(name).isNotBlank());
             assertThat(row.limits()).isNotBlank();
             assertThat(row.tolerance()).isBetween(0f, 1e-3f);
         });
@@ -36,7 +38,8 @@ class LibraryTest {
         assertThat(CounterRandom.normal(1, 2, 10)).isEqualTo(Arrays.copyOf(numbers, 10));
         assertThat(CounterRandom.normal(1, 3, 1000)).isNotEqualTo(numbers);
         assertThat(CounterRandom.normal(2, 2, 1000)).isNotEqualTo(numbers);
-        double mean = IntStream.range(0, 1000).mapToDouble(i -> numbers[i]).average().orElseThrow();
+        double mean =
+                IntStream.range(0, 1000).mapToDouble(i -> numbers[i]).average().orElseThrow();
         assertThat(mean).isCloseTo(0, within(0.1));
     }
 
@@ -54,7 +57,8 @@ class LibraryTest {
     void aPermutationHoldsEachIndexOnce() {
         int[] permutation = CounterRandom.permutation(5, 1, 100);
 
-        assertThat(permutation).containsExactlyInAnyOrder(IntStream.range(0, 100).toArray());
+        assertThat(permutation)
+                .containsExactlyInAnyOrder(IntStream.range(0, 100).toArray());
         assertThat(permutation).isNotEqualTo(CounterRandom.permutation(5, 2, 100));
     }
 
@@ -71,8 +75,7 @@ class LibraryTest {
 
         assertThat(summary.layers())
                 .extracting(ModelSummary.LayerSummary::op)
-                .containsExactly(
-                        Op.CONV, Op.GROUP_NORM, Op.RELU, Op.DROPOUT, Op.AVERAGE_POOL, Op.RESHAPE, Op.LINEAR);
+                .containsExactly(Op.CONV, Op.GROUP_NORM, Op.RELU, Op.DROPOUT, Op.AVERAGE_POOL, Op.RESHAPE, Op.LINEAR);
         assertThat(summary.layers().getFirst().outputShape()).containsExactly(1, 4, 1, 32);
         assertThat(summary.layers().getFirst().macs()).isEqualTo(4 * 32 * 2 * 5);
         assertThat(summary.parameters()).isEqualTo(4 * 2 * 5 + 4 + 4 + 4 + 3 * 32 + 3);
