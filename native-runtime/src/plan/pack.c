@@ -586,6 +586,9 @@ static uint32_t pick_highest(const packer *p, uint64_t height, uint64_t *random)
  */
 static bt_status improve_locally(packer *p, uint64_t goal, uint64_t node_limit) {
     uint64_t random = 0;
+    if (p->nodes >= node_limit) {
+        return BT_OK;
+    }
     BT_TRY(sort_order(p, orders[0]));
     uint64_t height = place_in_order(p, false);
     for (uint32_t move = 0; move < LOCAL_MOVES && p->best_height > goal && p->nodes < node_limit;

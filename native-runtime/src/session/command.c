@@ -64,16 +64,30 @@ static bt_status check_generation(bt_device *device) {
     return BT_OK;
 }
 
+static const char *state_name(const bt_mailbox *mailbox) {
+    static const char *const states[] = {"booting", "idle", "busy"};
+    return mailbox->state <= BT_STATE_BUSY ? states[mailbox->state] : "unknown";
+}
+
+/* Adds what the device last reported to the failure of a wait. */
+static bt_status lost_device(const bt_device *device, bt_status status) {
+    const bt_mailbox *mailbox = &device->mailbox;
+    return bt_error_append(
+        status,
+        "The %s: device was lost while it ran %s; it last reported state %s, heartbeat %u, %u "
+        "training steps, last command %u of %u.",
+        device->link->name, command_names[device->command], state_name(mailbox), mailbox->heartbeat,
+        mailbox->record_count, mailbox->completed, device->sequence);
+}
+
 static bt_status deadline_passed(bt_device *device) {
     BT_TRY(check_generation(device));
     const bt_mailbox *mailbox = &device->mailbox;
-    static const char *const states[] = {"booting", "idle", "busy"};
     BT_FAIL(BT_ERROR_TIMEOUT,
             "The device did not complete %s within %u ms without progress; it last reported state "
             "%s, heartbeat %u, %u training steps, last command %u of %u. Raise the timeout of the "
             "device if the work is long, otherwise open the device again.",
-            command_names[device->command], device->options.timeout_ms,
-            mailbox->state <= BT_STATE_BUSY ? states[mailbox->state] : "unknown",
+            command_names[device->command], device->options.timeout_ms, state_name(mailbox),
             mailbox->heartbeat, mailbox->record_count, mailbox->completed, device->sequence);
 }
 
@@ -102,16 +116,19 @@ bt_status bt_command_wait(bt_device *device, bt_progress_fn progress, void *user
         } else if (now_ns() > deadline) {
             return deadline_passed(device);
         }
-        if (link->state(device->link) == BT_LINK_LOST) {
-            BT_FAIL(BT_ERROR_DEVICE, "The %s: device was lost while it ran %s.", device->link->name,
-                    command_names[device->command]);
+        /* A link that notices the loss by itself knows more about it. */
+        bool lost = link->state(device->link) == BT_LINK_LOST;
+        bt_status status =
+            progress != NULL
+                ? link->wait_change(device->link, BT_MAILBOX_ADDRESS(device, record_count),
+                                    mailbox->record_count, BT_SLICE_NS)
+                : link->wait_change(device->link, BT_MAILBOX_ADDRESS(device, completed),
+                                    mailbox->completed, BT_SLICE_NS);
+        if (status == BT_OK && lost) {
+            status = bt_error_set(BT_ERROR_DEVICE, "The link to the device is gone.");
         }
-        if (progress != NULL) {
-            BT_TRY(link->wait_change(device->link, BT_MAILBOX_ADDRESS(device, record_count),
-                                     mailbox->record_count, BT_SLICE_NS));
-        } else {
-            BT_TRY(link->wait_change(device->link, BT_MAILBOX_ADDRESS(device, completed),
-                                     mailbox->completed, BT_SLICE_NS));
+        if (status != BT_OK) {
+            return lost_device(device, status);
         }
     }
     return BT_OK;
