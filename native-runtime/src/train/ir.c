@@ -46,8 +46,7 @@ static bool copy_arrays(const bt_ir *ir, bt_ir *out) {
         bt_sequence *sequence = &out->sequences[s];
         sequence->instructions =
             duplicate(source->instructions, source->count, sizeof *source->instructions);
-        sequence->count = sequence->capacity =
-            sequence->instructions == NULL ? 0 : source->count;
+        sequence->count = sequence->capacity = sequence->instructions == NULL ? 0 : source->count;
         complete = complete && sequence->instructions != NULL;
     }
     return complete && out->tensors != NULL;

@@ -1,0 +1,5 @@
+/** The {@code biotrain} command: one class per command. */
+@NullMarked
+package org.biotrain.cli;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,50 @@
+package org.biotrain.it;
+
+import static org.assertj.core.api.Assertions.fail;
+import static org.junit.jupiter.api.Assumptions.abort;
+
+import java.io.File;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+
+/** What these tests need and a machine may lack: they skip then, and say why, unless that is forbidden. */
+final class Requirements {
+    private static final String QEMU = "qemu-system-riscv32";
+    private static final String FIRMWARE = "native/firmware/biotrain-virt.elf";
+
+    private Requirements() {}
+
+    /** QEMU and the firmware that runs on it. */
+    static void qemu() {
+        String path = System.getenv().getOrDefault("PATH", "");
+        if (Arrays.stream(path.split(File.pathSeparator, -1))
+                .noneMatch(folder -> Files.isExecutable(Path.of(folder, QEMU)))) {
+            lacking("BIOTRAIN_REQUIRE_TOOLS", "there is no " + QEMU + " in PATH");
+        }
+        if (ClassLoader.getSystemResource(FIRMWARE) == null) {
+            lacking(
+                    "BIOTRAIN_REQUIRE_TOOLS",
+                    "the build made no firmware, because there was no clang-19 or ld.lld-19 in PATH");
+        }
+    }
+
+    /** A folder of {@code BIOTRAIN_SHARED}, or of {@code shared} beside the repository. */
+    static Path shared(String folder) {
+        Path shared = Path.of(System.getenv().getOrDefault("BIOTRAIN_SHARED", "../../shared"));
+        if (!Files.isDirectory(shared.resolve(folder))) {
+            lacking(
+                    "BIOTRAIN_REQUIRE_SHARED",
+                    "there is no folder " + folder + " in " + shared + "; name its parent in BIOTRAIN_SHARED");
+        }
+        return shared.resolve(folder).toAbsolutePath();
+    }
+
+    private static void lacking(String forbidden, String what) {
+        if ("1".equals(System.getenv(forbidden))) {
+            fail(what + ", but " + forbidden + " is 1");
+        }
+        System.out.println("Skipped: " + what);
+        abort(what);
+    }
+}
