@@ -69,15 +69,15 @@ static const char *state_name(const bt_mailbox *mailbox) {
     return mailbox->state <= BT_STATE_BUSY ? states[mailbox->state] : "unknown";
 }
 
-/* Adds what the device last reported to the failure of a wait. */
+/* Adds what the device last reported to the failure of a transfer or a wait. */
 static bt_status lost_device(const bt_device *device, bt_status status) {
     const bt_mailbox *mailbox = &device->mailbox;
-    return bt_error_append(
-        status,
-        "The %s: device was lost while it ran %s; it last reported state %s, heartbeat %u, %u "
-        "training steps, last command %u of %u.",
-        device->link->name, command_names[device->command], state_name(mailbox), mailbox->heartbeat,
-        mailbox->record_count, mailbox->completed, device->sequence);
+    return bt_error_append(status,
+                           "The %s: device was lost at %s; it last reported state %s, heartbeat "
+                           "%u, %u training steps, last command %u of %u.",
+                           device->link->name, command_names[device->command], state_name(mailbox),
+                           mailbox->heartbeat, mailbox->record_count, mailbox->completed,
+                           device->sequence);
 }
 
 static bt_status deadline_passed(bt_device *device) {
@@ -143,13 +143,19 @@ bt_status bt_command_post(bt_device *device, uint32_t command, const uint32_t *a
     if (count > 0) {
         memcpy(mailbox->arguments, arguments, count * sizeof *arguments);
     }
-    BT_TRY(bt_device_write(device, BT_MAILBOX_ADDRESS(device, command), &mailbox->command,
-                           (1u + BT_MAILBOX_ARGUMENTS) * (uint32_t)sizeof(uint32_t)));
-    mailbox->sequence = device->sequence + 1;
-    BT_TRY(bt_device_write(device, BT_MAILBOX_ADDRESS(device, sequence), &mailbox->sequence,
-                           (uint32_t)sizeof(uint32_t)));
-    device->sequence++;
     device->command = command;
+    bt_status status =
+        bt_device_write(device, BT_MAILBOX_ADDRESS(device, command), &mailbox->command,
+                        (1u + BT_MAILBOX_ARGUMENTS) * (uint32_t)sizeof(uint32_t));
+    mailbox->sequence = device->sequence + 1;
+    if (status == BT_OK) {
+        status = bt_device_write(device, BT_MAILBOX_ADDRESS(device, sequence), &mailbox->sequence,
+                                 (uint32_t)sizeof(uint32_t));
+    }
+    if (status != BT_OK) {
+        return lost_device(device, status);
+    }
+    device->sequence++;
     device->in_flight = true;
     return BT_OK;
 }
