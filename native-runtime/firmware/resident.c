@@ -8,8 +8,6 @@
 /* Painted beyond a program's peak, to notice writes there. */
 #define BT_PAINT_MARGIN 4096u
 
-#define BT_FETCH_WORDS 64u
-
 /* ------------------------------------------------------------------------------- sequences */
 
 typedef struct bt_run {
@@ -183,35 +181,59 @@ static uint32_t samples_exist(const bt_resident *resident, const uint32_t *indic
     return 1;
 }
 
-/* Reads one channel of 16-bit values and scales them. */
-static void fetch_channel(const bt_resident *resident, uint32_t scale_at, uint32_t data_at,
+/* A run of 16-bit values on their way from L3 into a fetch buffer. */
+typedef struct bt_piece {
+    const uint32_t *words;
+    uint32_t skip; /* values before the first one wanted: a channel may begin in mid-word */
+    uint32_t count;
+} bt_piece;
+
+/* Starts the transfer of the next at most left values at an L3 address. */
+static bt_piece piece_start(bt_resident *resident, uint32_t buffer, uint32_t at, uint32_t left) {
+    const bt_hal *hal = resident->hal;
+    bt_piece piece;
+    piece.words = resident->fetch[buffer];
+    piece.skip = (at & 3u) / 2u;
+    piece.count = 2u * BT_FETCH_WORDS - piece.skip;
+    if (piece.count > left) {
+        piece.count = left;
+    }
+    if (piece.count > 0) {
+        hal->l3_start(hal->context, at & ~3u, resident->fetch[buffer],
+                      (2u * (piece.skip + piece.count) + 3u) & ~3u);
+    }
+    return piece;
+}
+
+/* Reads one channel of 16-bit values and scales them; a piece travels while the last is scaled. */
+static void fetch_channel(bt_resident *resident, uint32_t scale_at, uint32_t data_at,
                           uint32_t elements, float *to) {
     const bt_hal *hal = resident->hal;
     float scale_offset[2];
-    uint32_t words[BT_FETCH_WORDS];
-    uint32_t done = 0;
-    hal->l3_read(hal->context, scale_at, scale_offset, sizeof scale_offset);
-    while (done < elements) {
-        /* A channel may begin in the middle of a word. */
-        uint32_t at = data_at + 2u * done;
-        uint32_t skip = (at & 3u) / 2u;
-        uint32_t count = 2u * BT_FETCH_WORDS - skip;
+    uint32_t buffer = 0;
+    bt_piece piece;
+    bt_l3_read(hal, scale_at, scale_offset, sizeof scale_offset);
+    piece = piece_start(resident, buffer, data_at, elements);
+    while (piece.count > 0) {
+        bt_piece next;
         uint32_t i;
-        if (count > elements - done) {
-            count = elements - done;
+        hal->l3_wait(hal->context);
+        data_at += 2u * piece.count;
+        elements -= piece.count;
+        buffer ^= 1u;
+        next = piece_start(resident, buffer, data_at, elements);
+        for (i = 0; i < piece.count; i++) {
+            uint32_t half = piece.skip + i;
+            int16_t value = (int16_t)(uint16_t)(piece.words[half / 2u] >> (half % 2u * 16u));
+            to[i] = bt_fma((float)value, scale_offset[0], scale_offset[1]);
         }
-        hal->l3_read(hal->context, at & ~3u, words, (2u * (skip + count) + 3u) & ~3u);
-        for (i = 0; i < count; i++) {
-            uint32_t half = skip + i;
-            int16_t value = (int16_t)(uint16_t)(words[half / 2u] >> (half % 2u * 16u));
-            to[done + i] = bt_fma((float)value, scale_offset[0], scale_offset[1]);
-        }
-        done += count;
+        to += piece.count;
+        piece = next;
     }
 }
 
 /* Brings a sample into slot of the input and target tensors. Returns 0 for a label out of range. */
-static uint32_t fetch_sample(const bt_resident *resident, uint32_t index, uint32_t slot) {
+static uint32_t fetch_sample(bt_resident *resident, uint32_t index, uint32_t slot) {
     const bt_hal *hal = resident->hal;
     const bt_program_header *program = resident->program;
     const bt_sample_layout *layout = &resident->sample;
@@ -222,7 +244,7 @@ static uint32_t fetch_sample(const bt_resident *resident, uint32_t index, uint32
                    (size_t)slot * program->input_elements;
     uint8_t *target =
         tensor_data(resident, program->target_tensor) + (size_t)slot * layout->target_bytes;
-    hal->l3_read(hal->context, at, target, layout->target_bytes);
+    bt_l3_read(hal, at, target, layout->target_bytes);
     if (program->target_kind == BT_TARGET_CLASS) {
         uint32_t label;
         __builtin_memcpy(&label, target, sizeof label);
@@ -231,7 +253,7 @@ static uint32_t fetch_sample(const bt_resident *resident, uint32_t index, uint32
         }
     }
     if (resident->format == BT_SAMPLE_FLOAT32) {
-        hal->l3_read(hal->context, data_at, input, layout->data_bytes);
+        bt_l3_read(hal, data_at, input, layout->data_bytes);
     } else {
         uint32_t length = program->input_elements / resident->channels;
         uint32_t channel;
@@ -339,7 +361,7 @@ static uint32_t command_read(bt_resident *resident, const uint32_t *arguments, u
     if (memory != NULL) {
         __builtin_memcpy(staging, memory, length);
     } else {
-        hal->l3_read(hal->context, l3, staging, length);
+        bt_l3_read(hal, l3, staging, length);
     }
     results[0] = bt_crc32c(0, staging, length);
     return BT_RESULT_OK;
@@ -694,13 +716,17 @@ void bt_resident_init(bt_resident *resident, const bt_hal *hal, const bt_residen
     hal->notify(hal->context);
 }
 
+/* CRC-32C of count words and the sequence number that they belong to. */
+static uint32_t words_check(const uint32_t *words, uint32_t count, uint32_t sequence) {
+    return bt_crc32c(bt_crc32c(0, words, count * sizeof *words), &sequence, sizeof sequence);
+}
+
 uint32_t bt_resident_poll(bt_resident *resident) {
     const bt_hal *hal = resident->hal;
     bt_mailbox *mailbox = resident->memory.mailbox;
     uint32_t sequence = bt_word_load(&mailbox->sequence);
-    uint32_t arguments[BT_MAILBOX_ARGUMENTS];
-    uint32_t results[BT_MAILBOX_RESULTS] = {0};
-    uint32_t status;
+    uint32_t words[1u + BT_MAILBOX_ARGUMENTS];      /* command and arguments */
+    uint32_t answer[1u + BT_MAILBOX_RESULTS] = {0}; /* status and results */
     uint32_t i;
     if (sequence == mailbox->completed) {
         return 0;
@@ -708,14 +734,19 @@ uint32_t bt_resident_poll(bt_resident *resident) {
     hal->fence(hal->context);
     bt_word_store(&mailbox->state, BT_STATE_BUSY);
     bt_word_store(&mailbox->heartbeat, mailbox->heartbeat + 1u);
+    words[0] = bt_word_load(&mailbox->command);
     for (i = 0; i < BT_MAILBOX_ARGUMENTS; i++) {
-        arguments[i] = bt_word_load(&mailbox->arguments[i]);
+        words[1u + i] = bt_word_load(&mailbox->arguments[i]);
     }
-    status = serve(resident, bt_word_load(&mailbox->command), arguments, sequence, results);
+    answer[0] =
+        words_check(words, 1u + BT_MAILBOX_ARGUMENTS, sequence) == bt_word_load(&mailbox->check)
+            ? serve(resident, words[0], words + 1, sequence, answer + 1)
+            : BT_RESULT_CRC;
+    bt_word_store(&mailbox->status, answer[0]);
     for (i = 0; i < BT_MAILBOX_RESULTS; i++) {
-        bt_word_store(&mailbox->results[i], results[i]);
+        bt_word_store(&mailbox->results[i], answer[1u + i]);
     }
-    bt_word_store(&mailbox->status, status);
+    bt_word_store(&mailbox->results_check, words_check(answer, 1u + BT_MAILBOX_RESULTS, sequence));
     bt_word_store(&mailbox->state, BT_STATE_IDLE);
     hal->fence(hal->context);
     bt_word_store(&mailbox->completed, sequence);

@@ -20,6 +20,9 @@ typedef struct bt_resident_memory {
     uint32_t program_bytes;
 } bt_resident_memory;
 
+/* Words of a piece of a recording on its way from L3. */
+#define BT_FETCH_WORDS 512u
+
 typedef struct bt_resident {
     const bt_hal *hal;
     bt_resident_memory memory;
@@ -27,6 +30,7 @@ typedef struct bt_resident {
     uint32_t format;                  /* of the sample store; 0: none */
     uint32_t channels;
     bt_sample_layout sample;
+    uint32_t fetch[2][BT_FETCH_WORDS];
     uint32_t seed[2];
     uint32_t micro_steps;
     uint32_t l3_high_water;

@@ -87,7 +87,7 @@ static void transfers_stay_inside_l3(void) {
     bt_host *host = host_new(1);
     bt_hal hal = bt_host_hal(host);
     hal.l3_write(hal.context, 49996, "abcd", 4);
-    hal.l3_read(hal.context, 49996, buffer, 4);
+    bt_l3_read(&hal, 49996, buffer, 4);
     CHECK(memcmp(buffer, "abcd", 4) == 0 && bt_host_damage(host) == NULL, "the last word");
     bt_host_free(host);
     for (uint32_t i = 0; i < 4; i++) {
@@ -97,7 +97,7 @@ static void transfers_stay_inside_l3(void) {
             if (write) {
                 hal.l3_write(hal.context, outside[i].offset, buffer, outside[i].bytes);
             } else {
-                hal.l3_read(hal.context, outside[i].offset, buffer, outside[i].bytes);
+                bt_l3_read(&hal, outside[i].offset, buffer, outside[i].bytes);
             }
             CHECK(bt_host_damage(host) != NULL, "%u bytes at %u", outside[i].bytes,
                   outside[i].offset);

@@ -232,6 +232,158 @@ static void one_long_row(void) {
     norm_problem_free(&p);
 }
 
+/* ------------------------------------------------------------------------------------- in parts */
+
+/* Block sums of a and b over channel pieces, two per block, in the order of the partials. */
+static double *block_sums(const norm_problem *p, const double *a, const double *b) {
+    double *sums = zeros(partials_of(p));
+    uint32_t block = 0;
+    for (uint32_t piece = 0; piece < p->count; piece += p->shape.span) {
+        for (uint32_t first = 0; first < p->shape.span; first += BT_REDUCTION_BLOCK, block++) {
+            for (uint32_t i = first; i < p->shape.span && i < first + BT_REDUCTION_BLOCK; i++) {
+                sums[2 * block] += a[piece + i];
+                sums[2 * block + 1] += b[piece + i];
+            }
+        }
+    }
+    return sums;
+}
+
+/* What NORM_SUMS and NORM_SQUARES write; the other entry of a pair stays what it was. */
+static void check_sums_and_squares(const norm_problem *p, const double *stats) {
+    double *x = to_double(p->x, p->count), *squares = zeros(p->count);
+    for (uint32_t i = 0; i < p->count; i++) {
+        double difference = x[i] - (float)stats[i / p->length * 2];
+        squares[i] = difference * difference;
+    }
+    double *expected = block_sums(p, x, squares);
+    uint32_t count = partials_of(p);
+    for (uint32_t entry = 0; entry < 2; entry++) {
+        kernel_case *c =
+            case_new(p->shape.name, entry == 0 ? BT_OPCODE_NORM_SUMS : BT_OPCODE_NORM_SQUARES);
+        double *after = copy_doubles(expected, count);
+        for (uint32_t i = 1 - entry; i < count; i += 2) {
+            after[i] = 0.0;
+        }
+        case_vector(c, p->count, copy(p->x, p->count), NULL);
+        if (entry == 1) {
+            case_vector(c, p->rows * 2, to_float(stats, p->rows * 2), NULL);
+        }
+        case_vector(c, count, calloc(count, sizeof(float)), after);
+        norm_attributes(c, p);
+        check_case(c);
+    }
+    free(x);
+    free(squares);
+    free(expected);
+}
+
+static void check_fold(const norm_problem *p, int32_t quantity) {
+    uint32_t count = partials_of(p), blocks = count / 2 / p->rows;
+    float *partials = random_floats(count);
+    double *expected = zeros(p->rows * 2);
+    for (uint32_t i = 0; i < count; i++) {
+        partials[i] = partials[i] * partials[i];
+        expected[i / 2 / blocks * 2 + i % 2] += (double)partials[i] / p->length;
+    }
+    for (uint32_t row = 0; row < p->rows; row++) {
+        double *second = &expected[row * 2 + 1];
+        *second = quantity == BT_FOLD_MEAN         ? 0.0
+                  : quantity == BT_FOLD_STATISTICS ? 1 / sqrt(*second + EPSILON)
+                                                   : *second;
+    }
+    kernel_case *c = case_new(p->shape.name, BT_OPCODE_NORM_FOLD);
+    case_vector(c, count, partials, NULL);
+    case_vector(c, p->rows * 2, NULL, expected);
+    case_attribute(c, (int32_t)p->rows);
+    case_attribute(c, (int32_t)blocks);
+    case_attribute(c, (int32_t)p->length);
+    case_float(c, EPSILON);
+    case_attribute(c, quantity);
+    check_case(c);
+}
+
+static void check_apply(const norm_problem *p, const double *y, const double *stats) {
+    kernel_case *c = case_new(p->shape.name, BT_OPCODE_NORM_APPLY);
+    case_vector(c, p->count, copy(p->x, p->count), NULL);
+    parameter_operand(c, p->with_scale, p->parameters, copy(p->scale, p->parameters), NULL);
+    parameter_operand(c, p->with_bias, p->parameters, copy(p->bias, p->parameters), NULL);
+    case_vector(c, p->rows * 2, to_float(stats, p->rows * 2), NULL);
+    case_vector(c, p->count, NULL, copy_doubles(y, p->count));
+    norm_attributes(c, p);
+    check_in_place(c, 0, 4);
+    check_case(c);
+}
+
+/* Sums of g and g * n, and the gradient by its formula. */
+static void check_gradient_parts(const norm_problem *p, const double *stats) {
+    double *g = zeros(p->count), *gn = zeros(p->count), *dx = zeros(p->count);
+    double *means = zeros(p->rows * 2);
+    for (uint32_t i = 0; i < p->count; i++) {
+        uint32_t row = i / p->length;
+        g[i] = (double)p->dy[i] * (p->with_scale ? p->scale[parameter_of(p, i)] : 1);
+        gn[i] = g[i] * (p->x[i] - stats[row * 2]) * stats[row * 2 + 1];
+        means[row * 2] += g[i] / p->length;
+        means[row * 2 + 1] += gn[i] / p->length;
+    }
+    for (uint32_t i = 0; i < p->count; i++) {
+        uint32_t row = i / p->length;
+        double n = (p->x[i] - stats[row * 2]) * stats[row * 2 + 1];
+        dx[i] = stats[row * 2 + 1] * (g[i] - means[row * 2] - n * means[row * 2 + 1]);
+    }
+    for (uint32_t sums = 0; sums < 2; sums++) {
+        kernel_case *c =
+            case_new(p->shape.name, sums ? BT_OPCODE_NORM_GRAD_SUMS : BT_OPCODE_NORM_GRAD_APPLY);
+        case_vector(c, p->count, copy(p->x, p->count), NULL);
+        case_vector(c, p->count, copy(p->dy, p->count), NULL);
+        parameter_operand(c, p->with_scale, p->parameters, copy(p->scale, p->parameters), NULL);
+        case_vector(c, p->rows * 2, to_float(stats, p->rows * 2), NULL);
+        if (sums) {
+            case_vector(c, partials_of(p), NULL, block_sums(p, g, gn));
+        } else {
+            case_vector(c, p->rows * 2, to_float(means, p->rows * 2), NULL);
+            case_vector(c, p->count, NULL, copy_doubles(dx, p->count));
+        }
+        norm_attributes(c, p);
+        c->tolerance = 4e-6;
+        if (!sums) {
+            check_in_place(c, 1, 5);
+        }
+        check_case(c);
+    }
+    free(g);
+    free(gn);
+    free(dx);
+    free(means);
+}
+
+static void norm_parts_agree(void) {
+    static const norm_shape shapes[] = {{"a part of a group", 1, 1, 3, 7},
+                                        {"a part of several blocks", 1, 1, 2, 600},
+                                        {"two whole groups", 1, 2, 2, 300}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        for (int absent = 0; absent < 3; absent++) {
+            norm_problem p = norm_problem_new(shapes[i], absent != 1, absent == 0);
+            double *x = to_double(p.x, p.count), *y = zeros(p.count), *stats = zeros(p.rows * 2);
+            double *scale = to_double(p.scale, p.parameters);
+            double *bias = to_double(p.bias, p.parameters);
+            norm_reference(&p, x, scale, bias, y, stats);
+            check_sums_and_squares(&p, stats);
+            for (int32_t quantity = BT_FOLD_MEAN; quantity <= BT_FOLD_MEANS; quantity++) {
+                check_fold(&p, quantity);
+            }
+            check_apply(&p, y, stats);
+            check_gradient_parts(&p, stats);
+            free(x);
+            free(y);
+            free(stats);
+            free(scale);
+            free(bias);
+            norm_problem_free(&p);
+        }
+    }
+}
+
 /* ---------------------------------------------------------------------------------- batch norm */
 
 typedef struct bn_problem {
@@ -409,6 +561,7 @@ int main(void) {
     print_kernel_sets();
     RUN(norm_shapes_agree);
     RUN(one_long_row);
+    RUN(norm_parts_agree);
     RUN(batch_norm_agrees);
     return REPORT();
 }

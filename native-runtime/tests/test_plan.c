@@ -46,6 +46,12 @@ static const char *const operand_access[BT_OPCODE_COUNT] = {
     [BT_OPCODE_ZERO] = "w",
     [BT_OPCODE_SGD] = "uru",
     [BT_OPCODE_ADAM] = "uruu",
+    [BT_OPCODE_NORM_SUMS] = "rw",
+    [BT_OPCODE_NORM_SQUARES] = "rru",
+    [BT_OPCODE_NORM_FOLD] = "rw",
+    [BT_OPCODE_NORM_APPLY] = "rrrrw",
+    [BT_OPCODE_NORM_GRAD_SUMS] = "rrrrw",
+    [BT_OPCODE_NORM_GRAD_APPLY] = "rrrrrw",
 };
 
 typedef struct arena {
@@ -64,7 +70,7 @@ typedef struct words {
 static words words_of(const arena *a, uint32_t tensor) {
     const bt_block *block = &a->plan->blocks[a->plan->block_of[tensor]];
     uint64_t base = block->level == BT_LEVEL_L1 ? 0 : a->plan->peak_bytes[BT_LEVEL_L1];
-    uint32_t begin = (uint32_t)((base + block->offset) / 4);
+    uint32_t begin = (uint32_t)((base + block->offset + a->ir->tensors[tensor].offset) / 4);
     return (words){begin, begin + bt_ir_bytes(&a->ir->tensors[tensor]) / 4};
 }
 
@@ -122,6 +128,10 @@ static int may_share(const bt_instruction *instruction, uint32_t written, uint32
     case BT_OPCODE_NORM_GRAD_INPUT:
     case BT_OPCODE_BATCH_NORM_GRAD_INPUT:
         return written == 4 && read == 1;
+    case BT_OPCODE_NORM_APPLY:
+        return written == 4 && read == 0;
+    case BT_OPCODE_NORM_GRAD_APPLY:
+        return written == 5 && read == 1;
     case BT_OPCODE_FROZEN_NORM_FORWARD:
         return written == 5 && read == 0;
     case BT_OPCODE_FROZEN_NORM_GRAD_INPUT:

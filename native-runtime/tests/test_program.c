@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #define FUZZ_ROUNDS 100000u
-#define PROGRAM_COUNT 5u
+#define PROGRAM_COUNT 6u
 
 static const uint32_t arenas[BT_LEVEL_COUNT] = {8192, 65536, 65536};
 
@@ -112,6 +112,29 @@ static bt_program *attention_program(void) {
     return program;
 }
 
+/* Computed in parts: normalisations over the channels of several parts. */
+static bt_program *chain_program(void) {
+    builder b = builder_new(5);
+    const int32_t dims[] = {1, 1, 2, 300};
+    uint32_t v = add_input(&b, 4, dims);
+    v = add_conv(&b, "conv1", v, 4, 1, 2, 1, 1, 0, 0);
+    v = add_group_norm(&b, "norm1", v, 4, 1);
+    v = add_conv(&b, "conv2", v, 4, 1, 1, 3, 4, 1, 1);
+    v = add_group_norm(&b, "norm2", v, 4, 1);
+    v = add_unary(&b, BT_OP_RELU, "relu", v);
+    v = add_average_pool(&b, "pool", v, 30);
+    v = add_flatten(&b, v);
+    v = add_linear(&b, "fc", v, 40, 2);
+    bt_model *model = finish(&b, v);
+    bt_training_options options = options_default();
+    bt_target target = target_named("gap9");
+    target.l1_bytes = 0; /* with room for all of it nothing would be gained */
+    bt_program *program;
+    require(bt_program_compile(model, &options, &target, &program), "bt_program_compile");
+    bt_model_free(model);
+    return program;
+}
+
 /* The smallest: a given gradient goes back through one linear layer. */
 static bt_program *linear_program(void) {
     builder b = builder_new(4);
@@ -207,7 +230,9 @@ static void the_compiler_s_programs_are_valid(void) {
     image images[] = {image_of(convolutional_program()),
                       image_of(batch_norm_program(BT_BATCH_NORM_TRAINING)),
                       image_of(batch_norm_program(BT_BATCH_NORM_FROZEN)),
-                      image_of(attention_program()), image_of(linear_program())};
+                      image_of(attention_program()),
+                      image_of(linear_program()),
+                      image_of(chain_program())};
     for (uint32_t i = 0; i < sizeof images / sizeof *images; i++) {
         expect(&images[i], BT_FAULT_NONE, "a compiled program");
         CHECK(program_run(images[i].bytes, bt_kernels_baseline, i), "program %u left its arena", i);
@@ -457,7 +482,9 @@ static void no_accepted_mutant_leaves_its_arena(void) {
     image originals[PROGRAM_COUNT] = {image_of(convolutional_program()),
                                       image_of(batch_norm_program(BT_BATCH_NORM_TRAINING)),
                                       image_of(batch_norm_program(BT_BATCH_NORM_FROZEN)),
-                                      image_of(attention_program()), image_of(linear_program())};
+                                      image_of(attention_program()),
+                                      image_of(linear_program()),
+                                      image_of(chain_program())};
     const bt_kernel_fn *kernels[3] = {bt_kernels_baseline};
     uint32_t sets = 1;
 #ifdef BT_HAVE_X86_KERNELS

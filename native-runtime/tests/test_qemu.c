@@ -476,6 +476,73 @@ static void flipped_bits_are_noticed(void) {
     bt_program_free(program);
 }
 
+/* Flips a bit of one word of the next command posted. */
+static uint32_t damaged_word;
+
+static bt_status damaging_post(bt_link *link, uint32_t address, const void *from, uint32_t size) {
+    uint32_t words[2 + BT_MAILBOX_ARGUMENTS];
+    if (damaged_word < sizeof words / sizeof *words && size == sizeof words &&
+        address == link->mailbox_address + offsetof(bt_mailbox, command)) {
+        memcpy(words, from, size);
+        words[damaged_word] ^= 4;
+        damaged_word = UINT32_MAX;
+        from = words;
+    }
+    return undamaged_write(link, address, from, size);
+}
+
+static bt_status (*honest_read)(bt_link *link, uint32_t address, void *to, uint32_t size);
+
+/* Flips a bit of the next answer read. */
+static uint32_t damaged_answers;
+
+static bt_status damaging_read(bt_link *link, uint32_t address, void *to, uint32_t size) {
+    uint32_t answer = link->mailbox_address + (uint32_t)offsetof(bt_mailbox, status);
+    bt_status status = honest_read(link, address, to, size);
+    if (status == BT_OK && damaged_answers > 0 && address == answer) {
+        damaged_answers--;
+        ((bt_mailbox *)(void *)((uint8_t *)to - offsetof(bt_mailbox, status)))->results[0] ^= 1;
+    }
+    return status;
+}
+
+static void flipped_bits_in_the_mailbox_do_no_harm(void) {
+    bt_link_operations operations;
+    bt_link *link = persistent_link(&operations);
+    undamaged_write = operations.write;
+    honest_read = operations.read;
+    operations.write = damaging_post;
+    operations.read = damaging_read;
+    damaged_word = UINT32_MAX;
+    damaged_answers = 0;
+    bt_program *program = epidenet_program();
+    bt_device *device;
+    require(bt_device_open_link(link, NULL, &device), "bt_device_open_link");
+    bt_session *session = session_open(device, program);
+    float weights[16], again[16];
+    require(bt_session_read(session, "conv1.weight", weights, 16), "bt_session_read");
+    uint32_t before = state_crc(session);
+    for (uint32_t word = 0; word < 2 + BT_MAILBOX_ARGUMENTS; word++) {
+        damaged_word = word; /* a WRITE to another space, offset or length, or another command */
+        bt_status status = bt_session_write(session, "conv1.weight", weights, 16);
+        CHECK(status == BT_OK && damaged_word == UINT32_MAX, "word %u: %s", word,
+              bt_status_name(status));
+        damaged_answers = word % 3;
+        require(bt_session_read(session, "conv1.weight", again, 16), "bt_session_read");
+        CHECK(memcmp(weights, again, sizeof weights) == 0, "word %u: other weights", word);
+        CHECK(state_crc(session) == before, "word %u: something else was written", word);
+    }
+    damaged_answers = 1000;
+    bt_status status = bt_session_read(session, "conv1.weight", again, 16);
+    CHECK(status == BT_ERROR_DEVICE && strstr(bt_error_message(0), "damaged") != NULL, "%s: %s",
+          bt_status_name(status), bt_error_message(0));
+    damaged_answers = 0;
+    bt_session_close(session);
+    bt_device_close(device);
+    link_close(link);
+    bt_program_free(program);
+}
+
 static void the_firmware_refuses_a_damaged_program(void) {
     const uint8_t *bytes;
     size_t size;
@@ -502,8 +569,6 @@ static void the_firmware_refuses_a_damaged_program(void) {
 }
 
 /* A link to a firmware of another protocol. */
-static bt_status (*honest_read)(bt_link *link, uint32_t address, void *to, uint32_t size);
-
 static bt_status other_protocol_read(bt_link *link, uint32_t address, void *to, uint32_t size) {
     bt_status status = honest_read(link, address, to, size);
     if (status == BT_OK && address == link->mailbox_address && size == sizeof(bt_mailbox)) {
@@ -663,6 +728,7 @@ int main(void) {
     RUN(another_host_takes_over_a_busy_device);
     RUN(a_restarted_firmware_is_noticed);
     RUN(flipped_bits_are_noticed);
+    RUN(flipped_bits_in_the_mailbox_do_no_harm);
     RUN(the_firmware_refuses_a_damaged_program);
     RUN(a_firmware_of_another_protocol_is_refused);
     RUN(stacks_and_code_keep_their_limits);

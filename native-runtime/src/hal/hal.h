@@ -21,8 +21,13 @@ typedef struct bt_hal {
     uint32_t arena_bytes[BT_LEVEL_COUNT];
     /* Runs fn on all cores and returns when the last one has. Caller: the fabric controller. */
     void (*run_on_cores)(void *context, bt_core_fn fn, void *argument);
-    /* Copies between external memory (L3, byte offset) and L2; return when done. */
-    void (*l3_read)(void *context, uint32_t offset, void *to, uint32_t bytes);
+    /*
+     * DMA from external memory (L3, byte offset) into L2: l3_start begins one transfer, l3_wait
+     * returns when it is done. One at a time.
+     */
+    void (*l3_start)(void *context, uint32_t offset, void *to, uint32_t bytes);
+    void (*l3_wait)(void *context);
+    /* Copies from L2 into external memory; returns when done. */
     void (*l3_write)(void *context, uint32_t offset, const void *from, uint32_t bytes);
     /* Free-running counter of core cycles; 0 where there is none. */
     uint64_t (*cycles)(void *context);
@@ -38,5 +43,10 @@ typedef struct bt_hal {
      */
     void (*set_profile)(void *context, bt_profile *profile);
 } bt_hal;
+
+static inline void bt_l3_read(const bt_hal *hal, uint32_t offset, void *to, uint32_t bytes) {
+    hal->l3_start(hal->context, offset, to, bytes);
+    hal->l3_wait(hal->context);
+}
 
 #endif

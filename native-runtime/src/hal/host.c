@@ -58,6 +58,11 @@ struct bt_host {
     bool closing;
     bt_core_fn fn;
     void *argument;
+    struct {
+        const uint8_t *from; /* NULL: no transfer is under way */
+        void *to;
+        uint32_t bytes;
+    } transfer;
     pthread_mutex_t doorbell;
     pthread_cond_t rung;     /* by the link, for the device */
     pthread_cond_t notified; /* by the device, for the link */
@@ -289,10 +294,19 @@ static uint8_t *l3_range(bt_host *host, uint32_t offset, uint32_t bytes) {
     return arena->begin + offset;
 }
 
-static void l3_read(void *context, uint32_t offset, void *to, uint32_t bytes) {
-    const uint8_t *from = l3_range(context, offset, bytes);
-    if (from != NULL) {
-        memcpy(to, from, bytes);
+/* The bytes move in l3_wait: who reads them before it sees what was there. */
+static void l3_start(void *context, uint32_t offset, void *to, uint32_t bytes) {
+    bt_host *host = context;
+    host->transfer.from = l3_range(host, offset, bytes);
+    host->transfer.to = to;
+    host->transfer.bytes = bytes;
+}
+
+static void l3_wait(void *context) {
+    bt_host *host = context;
+    if (host->transfer.from != NULL) {
+        memcpy(host->transfer.to, host->transfer.from, host->transfer.bytes);
+        host->transfer.from = NULL;
     }
 }
 
@@ -370,7 +384,8 @@ bt_hal bt_host_hal(bt_host *host) {
         .arena_bytes = {host->arena[BT_LEVEL_L1].bytes, host->arena[BT_LEVEL_L2].bytes,
                         host->arena[BT_LEVEL_L3].bytes},
         .run_on_cores = run_on_cores,
-        .l3_read = l3_read,
+        .l3_start = l3_start,
+        .l3_wait = l3_wait,
         .l3_write = l3_write,
         .cycles = cycles,
         .fence = fence,

@@ -42,7 +42,13 @@
     X(INNER_PRODUCT, bt_inner_product)                                                             \
     X(ZERO, bt_zero)                                                                               \
     X(SGD, bt_sgd)                                                                                 \
-    X(ADAM, bt_adam)
+    X(ADAM, bt_adam)                                                                               \
+    X(NORM_SUMS, bt_norm_sums)                                                                     \
+    X(NORM_SQUARES, bt_norm_squares)                                                               \
+    X(NORM_FOLD, bt_norm_fold)                                                                     \
+    X(NORM_APPLY, bt_norm_apply)                                                                   \
+    X(NORM_GRAD_SUMS, bt_norm_grad_sums)                                                           \
+    X(NORM_GRAD_APPLY, bt_norm_grad_apply)
 
 #define BT_KERNEL_DECLARE(opcode, name)                                                            \
     void BT_KERNEL(name)(const bt_call *call, const bt_team *team);

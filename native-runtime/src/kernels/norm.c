@@ -56,13 +56,17 @@ static row_block row_block_get(const rows_view *v, uint32_t unit) {
     return b;
 }
 
-/* Sum over a row's blocks of entry which (0 or 1) of their partials. */
-static float fold(const rows_view *v, const float *partials, uint32_t row, uint32_t which) {
+/* Sum over the blocks of a row of entry which (0 or 1) of their partials. */
+static float fold_blocks(const float *partials, uint32_t blocks, uint32_t row, uint32_t which) {
     float total = 0.0f;
-    for (uint32_t block = 0; block < v->blocks; block++) {
-        total += partials[(row * v->blocks + block) * 2 + which];
+    for (uint32_t block = 0; block < blocks; block++) {
+        total += partials[(row * blocks + block) * 2 + which];
     }
     return total;
+}
+
+static float fold(const rows_view *v, const float *partials, uint32_t row, uint32_t which) {
+    return fold_blocks(partials, v->blocks, row, which);
 }
 
 /* What the n elements of a block from element first on read of a parameter, as a chunk; fallback
@@ -76,6 +80,65 @@ static void spread(const rows_view *v, const row_block *b, const float *paramete
     float value = parameter ? parameter[b->parameter] : fallback;
     for (uint32_t i = 0; i < BT_CHUNK; i++) {
         out[i] = value;
+    }
+}
+
+/* y of one block. */
+static void normalize_block(const rows_view *v, const row_block *b, const float *x,
+                            const float *scale, const float *bias, float mean, float inverse,
+                            float *y) {
+    for (uint32_t first = 0; first < b->count; first += BT_CHUNK) {
+        uint32_t n = bt_min(BT_CHUNK, b->count - first);
+        float value[BT_CHUNK], factor[BT_CHUNK], result[BT_CHUNK];
+        bt_chunk_load(x + b->start + first, n, value);
+        spread(v, b, scale, 1.0f, first, n, factor);
+        spread(v, b, bias, 0.0f, first, n, result);
+        for (uint32_t i = 0; i < BT_CHUNK; i++) {
+            result[i] = bt_fma((value[i] - mean) * inverse, factor[i], result[i]);
+        }
+        bt_chunk_store(result, n, y + b->start + first);
+    }
+}
+
+/* Sums of g = dy * scale and of g times the normalised x over one block. */
+static void sum_gradient_block(const rows_view *v, const row_block *b, const float *x,
+                               const float *dy, const float *scale, float mean, float inverse,
+                               float sums[2]) {
+    bt_sum plain, normalized;
+    bt_sum_clear(&plain);
+    bt_sum_clear(&normalized);
+    for (uint32_t first = 0; first < b->count; first += BT_CHUNK) {
+        uint32_t n = bt_min(BT_CHUNK, b->count - first);
+        float g[BT_CHUNK], gradient[BT_CHUNK], product[BT_CHUNK];
+        spread(v, b, scale, 1.0f, first, n, g);
+        bt_chunk_load(dy + b->start + first, n, gradient);
+        bt_chunk_load(x + b->start + first, n, product);
+        for (uint32_t i = 0; i < BT_CHUNK; i++) {
+            g[i] *= gradient[i];
+            product[i] = g[i] * ((product[i] - mean) * inverse);
+        }
+        bt_sum_add(&plain, g, n);
+        bt_sum_add(&normalized, product, n);
+    }
+    sums[0] = bt_sum_value(&plain);
+    sums[1] = bt_sum_value(&normalized);
+}
+
+/* dx of one block, with the means of g and of g times the normalised x. */
+static void gradient_block(const rows_view *v, const row_block *b, const float *x, const float *dy,
+                           const float *scale, float mean, float inverse, float mean_g,
+                           float mean_gn, float *dx) {
+    for (uint32_t first = 0; first < b->count; first += BT_CHUNK) {
+        uint32_t n = bt_min(BT_CHUNK, b->count - first);
+        float g[BT_CHUNK], gradient[BT_CHUNK], value[BT_CHUNK];
+        spread(v, b, scale, 1.0f, first, n, g);
+        bt_chunk_load(dy + b->start + first, n, gradient);
+        bt_chunk_load(x + b->start + first, n, value);
+        for (uint32_t i = 0; i < BT_CHUNK; i++) {
+            float normalized = (value[i] - mean) * inverse;
+            g[i] = inverse * bt_fma(-normalized, mean_gn, g[i] * gradient[i] - mean_g);
+        }
+        bt_chunk_store(g, n, dx + b->start + first);
     }
 }
 
@@ -117,17 +180,7 @@ void BT_KERNEL(bt_norm_forward)(const bt_call *call, const bt_team *team) {
             stats[b.row * 2] = mean;
             stats[b.row * 2 + 1] = inverse;
         }
-        for (uint32_t first = 0; first < b.count; first += BT_CHUNK) {
-            uint32_t n = bt_min(BT_CHUNK, b.count - first);
-            float value[BT_CHUNK], factor[BT_CHUNK], result[BT_CHUNK];
-            bt_chunk_load(x + b.start + first, n, value);
-            spread(&v, &b, scale, 1.0f, first, n, factor);
-            spread(&v, &b, bias, 0.0f, first, n, result);
-            for (uint32_t i = 0; i < BT_CHUNK; i++) {
-                result[i] = bt_fma((value[i] - mean) * inverse, factor[i], result[i]);
-            }
-            bt_chunk_store(result, n, y + b.start + first);
-        }
+        normalize_block(&v, &b, x, scale, bias, mean, inverse, y);
     }
 }
 
@@ -149,47 +202,19 @@ void BT_KERNEL(bt_norm_grad_input)(const bt_call *call, const bt_team *team) {
 
     for (uint32_t unit = begin; unit < end; unit++) {
         row_block b = row_block_get(&v, unit);
-        float mean = stats[b.row * 2], inverse = stats[b.row * 2 + 1];
-        bt_sum plain, normalized;
-        bt_sum_clear(&plain);
-        bt_sum_clear(&normalized);
-        for (uint32_t first = 0; first < b.count; first += BT_CHUNK) {
-            uint32_t n = bt_min(BT_CHUNK, b.count - first);
-            float g[BT_CHUNK], gradient[BT_CHUNK], product[BT_CHUNK];
-            spread(&v, &b, scale, 1.0f, first, n, g);
-            bt_chunk_load(dy + b.start + first, n, gradient);
-            bt_chunk_load(x + b.start + first, n, product);
-            for (uint32_t i = 0; i < BT_CHUNK; i++) {
-                g[i] *= gradient[i];
-                product[i] = g[i] * ((product[i] - mean) * inverse);
-            }
-            bt_sum_add(&plain, g, n);
-            bt_sum_add(&normalized, product, n);
-        }
-        partials[unit * 2] = bt_sum_value(&plain);
-        partials[unit * 2 + 1] = bt_sum_value(&normalized);
+        sum_gradient_block(&v, &b, x, dy, scale, stats[b.row * 2], stats[b.row * 2 + 1],
+                           partials + unit * 2);
     }
     bt_team_barrier(team);
     float mean_g = 0.0f, mean_gn = 0.0f;
     for (uint32_t unit = begin; unit < end; unit++) {
         row_block b = row_block_get(&v, unit);
-        float mean = stats[b.row * 2], inverse = stats[b.row * 2 + 1];
         if (unit == begin || b.number == 0) {
             mean_g = fold(&v, partials, b.row, 0) / elements;
             mean_gn = fold(&v, partials, b.row, 1) / elements;
         }
-        for (uint32_t first = 0; first < b.count; first += BT_CHUNK) {
-            uint32_t n = bt_min(BT_CHUNK, b.count - first);
-            float g[BT_CHUNK], gradient[BT_CHUNK], value[BT_CHUNK];
-            spread(&v, &b, scale, 1.0f, first, n, g);
-            bt_chunk_load(dy + b.start + first, n, gradient);
-            bt_chunk_load(x + b.start + first, n, value);
-            for (uint32_t i = 0; i < BT_CHUNK; i++) {
-                float normalized = (value[i] - mean) * inverse;
-                g[i] = inverse * bt_fma(-normalized, mean_gn, g[i] * gradient[i] - mean_g);
-            }
-            bt_chunk_store(g, n, dx + b.start + first);
-        }
+        gradient_block(&v, &b, x, dy, scale, stats[b.row * 2], stats[b.row * 2 + 1], mean_g,
+                       mean_gn, dx);
     }
 }
 
@@ -220,5 +245,106 @@ void BT_KERNEL(bt_norm_grad_parameters)(const bt_call *call, const bt_team *team
                 }
             }
         }
+    }
+}
+
+/* ---- the same in parts: some of the channels at a time, the same sums in the same order */
+
+/* x partials */
+void BT_KERNEL(bt_norm_sums)(const bt_call *call, const bt_team *team) {
+    rows_view v = rows_view_get(call);
+    const float *x = bt_call_operand(call, 0);
+    float *partials = bt_call_operand(call, 1);
+    uint32_t begin, end;
+    bt_team_share(team, v.rows * v.blocks, &begin, &end);
+    for (uint32_t unit = begin; unit < end; unit++) {
+        row_block b = row_block_get(&v, unit);
+        partials[unit * 2] = bt_block_sum(x + b.start, b.count);
+    }
+}
+
+/* x stats partials+= */
+void BT_KERNEL(bt_norm_squares)(const bt_call *call, const bt_team *team) {
+    rows_view v = rows_view_get(call);
+    const float *x = bt_call_operand(call, 0);
+    const float *stats = bt_call_operand(call, 1);
+    float *partials = bt_call_operand(call, 2);
+    uint32_t begin, end;
+    bt_team_share(team, v.rows * v.blocks, &begin, &end);
+    for (uint32_t unit = begin; unit < end; unit++) {
+        row_block b = row_block_get(&v, unit);
+        partials[unit * 2 + 1] = bt_block_variance(x + b.start, stats[b.row * 2], b.count);
+    }
+}
+
+/* partials out */
+void BT_KERNEL(bt_norm_fold)(const bt_call *call, const bt_team *team) {
+    const float *partials = bt_call_operand(call, 0);
+    float *out = bt_call_operand(call, 1);
+    uint32_t blocks = bt_call_count(call, 1);
+    float elements = (float)bt_call_count(call, 2);
+    float epsilon = bt_call_float(call, 3);
+    uint32_t quantity = bt_call_count(call, 4);
+    uint32_t begin, end;
+    bt_team_share(team, bt_call_count(call, 0), &begin, &end);
+    for (uint32_t row = begin; row < end; row++) {
+        out[row * 2] = fold_blocks(partials, blocks, row, 0) / elements;
+        out[row * 2 + 1] = 0.0f;
+        if (quantity != BT_FOLD_MEAN) {
+            float mean = fold_blocks(partials, blocks, row, 1) / elements;
+            out[row * 2 + 1] =
+                quantity == BT_FOLD_STATISTICS ? 1.0f / bt_sqrtf(mean + epsilon) : mean;
+        }
+    }
+}
+
+/* x scale? bias? stats y; y may take the place of x. */
+void BT_KERNEL(bt_norm_apply)(const bt_call *call, const bt_team *team) {
+    rows_view v = rows_view_get(call);
+    const float *x = bt_call_operand(call, 0);
+    const float *scale = bt_call_operand(call, 1);
+    const float *bias = bt_call_operand(call, 2);
+    const float *stats = bt_call_operand(call, 3);
+    float *y = bt_call_operand(call, 4);
+    uint32_t begin, end;
+    bt_team_share(team, v.rows * v.blocks, &begin, &end);
+    for (uint32_t unit = begin; unit < end; unit++) {
+        row_block b = row_block_get(&v, unit);
+        normalize_block(&v, &b, x, scale, bias, stats[b.row * 2], stats[b.row * 2 + 1], y);
+    }
+}
+
+/* x dy scale? stats partials */
+void BT_KERNEL(bt_norm_grad_sums)(const bt_call *call, const bt_team *team) {
+    rows_view v = rows_view_get(call);
+    const float *x = bt_call_operand(call, 0);
+    const float *dy = bt_call_operand(call, 1);
+    const float *scale = bt_call_operand(call, 2);
+    const float *stats = bt_call_operand(call, 3);
+    float *partials = bt_call_operand(call, 4);
+    uint32_t begin, end;
+    bt_team_share(team, v.rows * v.blocks, &begin, &end);
+    for (uint32_t unit = begin; unit < end; unit++) {
+        row_block b = row_block_get(&v, unit);
+        sum_gradient_block(&v, &b, x, dy, scale, stats[b.row * 2], stats[b.row * 2 + 1],
+                           partials + unit * 2);
+    }
+}
+
+/* x dy scale? stats means dx; dx may take the place of dy. */
+void BT_KERNEL(bt_norm_grad_apply)(const bt_call *call, const bt_team *team) {
+    rows_view v = rows_view_get(call);
+    const float *x = bt_call_operand(call, 0);
+    const float *dy = bt_call_operand(call, 1);
+    const float *scale = bt_call_operand(call, 2);
+    const float *stats = bt_call_operand(call, 3);
+    const float *means = bt_call_operand(call, 4);
+    float *dx = bt_call_operand(call, 5);
+    uint32_t begin, end;
+    bt_team_share(team, v.rows * v.blocks, &begin, &end);
+    for (uint32_t unit = begin; unit < end; unit++) {
+        row_block b = row_block_get(&v, unit);
+        gradient_block(&v, &b, x, dy, scale, stats[b.row * 2], stats[b.row * 2 + 1],
+                       means[b.row * 2], means[b.row * 2 + 1], dx);
     }
 }

@@ -58,7 +58,7 @@ enum {
     BT_RESULT_OK = 0,
     BT_RESULT_COMMAND = 1,  /* unknown command */
     BT_RESULT_ARGUMENT = 2, /* an argument is out of range */
-    BT_RESULT_CRC = 3,      /* the chunk in staging is damaged: send it again */
+    BT_RESULT_CRC = 3,      /* the command or the bytes in staging are damaged: send them again */
     BT_RESULT_PROGRAM = 4,  /* program refused; results say why */
     BT_RESULT_STATE = 5,    /* no program loaded, or no samples */
     BT_RESULT_ABORTED = 6,  /* TRAIN ended early -> steps completed */
@@ -108,13 +108,15 @@ typedef struct bt_mailbox {
     /* Written by the host. */
     uint32_t command;
     uint32_t arguments[BT_MAILBOX_ARGUMENTS];
+    uint32_t check; /* CRC-32C of command, arguments and the sequence that will post them */
     uint32_t abort; /* sequence number of the command to stop after its current step */
     uint32_t sequence;
     /* Written by the device. */
     uint32_t status;
     uint32_t results[BT_MAILBOX_RESULTS];
-    uint32_t record_count; /* records ever written; record i is records[i % capacity] */
-    uint32_t heartbeat;    /* grows while a command runs */
+    uint32_t results_check; /* CRC-32C of status, results and the sequence they belong to */
+    uint32_t record_count;  /* records ever written; record i is records[i % capacity] */
+    uint32_t heartbeat;     /* grows while a command runs */
     uint32_t state;
     uint32_t completed;
 } bt_mailbox;

@@ -83,6 +83,8 @@ void bt_norm_backward(bt_emitter *emitter, const bt_node *node, uint32_t dy);
 bt_status bt_activation_shape(const bt_shape_query *query, bt_shape *out);
 bt_status bt_elu_shape(const bt_shape_query *query, bt_shape *out);
 bt_status bt_leaky_relu_shape(const bt_shape_query *query, bt_shape *out);
+/* BT_FUNCTION_… of an activation. */
+uint32_t bt_activation_function(const bt_node *node);
 void bt_activation_forward(bt_emitter *emitter, const bt_node *node);
 void bt_activation_backward(bt_emitter *emitter, const bt_node *node, uint32_t dy);
 

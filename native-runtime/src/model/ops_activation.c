@@ -25,7 +25,7 @@ bt_status bt_leaky_relu_shape(const bt_shape_query *query, bt_shape *out) {
     return bt_activation_shape(query, out);
 }
 
-static uint32_t function_of(const bt_node *node) {
+uint32_t bt_activation_function(const bt_node *node) {
     switch (node->row->op) {
     case BT_OP_RELU:
         return BT_FUNCTION_RELU;
@@ -51,12 +51,13 @@ static uint32_t function_of(const bt_node *node) {
 void bt_activation_forward(bt_emitter *emitter, const bt_node *node) {
     uint32_t x = bt_emit_operand(emitter, node, 0);
     uint32_t y = bt_emit_output(emitter, node);
-    bt_emit(emitter, BT_OPCODE_ACTIVATION_FORWARD, BT_OPERANDS(x, y),
-            BT_ATTRIBUTES((int32_t)function_of(node), bt_ir_float(node->attributes.alpha)));
+    bt_emit(
+        emitter, BT_OPCODE_ACTIVATION_FORWARD, BT_OPERANDS(x, y),
+        BT_ATTRIBUTES((int32_t)bt_activation_function(node), bt_ir_float(node->attributes.alpha)));
 }
 
 void bt_activation_backward(bt_emitter *emitter, const bt_node *node, uint32_t dy) {
-    uint32_t function = function_of(node);
+    uint32_t function = bt_activation_function(node);
     uint32_t kept = bt_activation_keeps_output(function) ? bt_emit_result(emitter, node)
                                                          : bt_emit_operand(emitter, node, 0);
     uint32_t dx = bt_gradient_open(emitter, node, 0, false);

@@ -8,7 +8,10 @@
 /* Recomputation adds at most this part of a training program's multiply-adds. */
 #define BT_RECOMPUTE_SHARE 4u
 
-const bt_passes bt_passes_all = {.recompute = true, .l1_homes = true};
+/* Bytes of a program that devices have room for. */
+#define BT_PROGRAM_LIMIT 131072u
+
+const bt_passes bt_passes_all = {.recompute = true, .l1_homes = true, .chains = true};
 const bt_passes bt_passes_none = {0};
 
 static bt_status check_capacity(const bt_memory_plan *plan, const bt_training_options *options,
@@ -107,62 +110,110 @@ static bt_status assemble(const bt_model *model, const bt_training *training,
     return BT_OK;
 }
 
-/* Drops and recomputes activations; exceeds its budget only if the program would not fit. */
-static bt_status apply_recomputation(bt_training *training, const bt_target *target,
-                                     uint64_t l1_bytes, bt_program *program) {
-    uint64_t budget = macs_of(&training->ir, BT_SEQUENCE_TRAIN) / BT_RECOMPUTE_SHARE;
+/* One way to compute a training step, and its plan. */
+typedef struct variant {
+    bt_training training;
+    bt_recomputations recomputations;
     bt_memory_plan plan;
-    bt_ir original;
-    BT_TRY(bt_ir_copy(&training->ir, &original));
-    bt_status status = bt_recompute(&training->ir, budget, &program->recomputations);
-    if (status == BT_OK) {
-        status = bt_memory_plan_make(&training->ir, l1_bytes, &plan);
-    }
-    if (status == BT_OK) {
-        uint64_t peak = plan.peak_bytes[BT_LEVEL_L2];
-        bt_memory_plan_free(&plan);
-        if (peak > target->l2_bytes) {
-            bt_ir_free(&training->ir);
-            training->ir = original;
-            bt_recomputations_free(&program->recomputations);
-            return bt_recompute(&training->ir, UINT64_MAX, &program->recomputations);
-        }
-    }
-    bt_ir_free(&original);
-    return status;
+    uint64_t macs; /* of TRAIN */
+    bool is_small; /* enough for a device to load */
+} variant;
+
+static void variant_free(variant *v) {
+    bt_training_free(&v->training);
+    bt_recomputations_free(&v->recomputations);
+    bt_memory_plan_free(&v->plan);
 }
 
-static bt_status plan_and_assemble(const bt_model *model, bt_training *training,
-                                   const bt_training_options *options, const bt_target *target,
-                                   const bt_passes *passes, bt_program *program) {
-    uint64_t l1_bytes = passes->l1_homes ? target->l1_bytes : 0;
-    bt_memory_plan plan;
-    describe_training(training, options->micro_batch, &program->info);
+/* Of a program with its chains in parts; *out is freed by the caller in any case. */
+static bt_status variant_make(const bt_model *model, const bt_training_options *options,
+                              const bt_target *target, const bt_passes *passes, uint32_t parts,
+                              uint64_t most_macs, variant *out) {
+    BT_TRY(bt_training_build_in_parts(model, options, parts, &out->training));
+    bt_ir *ir = &out->training.ir;
+    uint64_t macs = macs_of(ir, BT_SEQUENCE_TRAIN);
     if (passes->recompute) {
-        BT_TRY(apply_recomputation(training, target, l1_bytes, program));
+        uint64_t budget = macs < most_macs ? most_macs - macs : 0;
+        BT_TRY(bt_recompute(ir, budget, &out->recomputations));
     }
-    BT_TRY(bt_memory_plan_make(&training->ir, l1_bytes, &plan));
-    uint32_t *table_index = malloc(training->ir.tensor_count * sizeof *table_index);
+    out->macs = macs_of(ir, BT_SEQUENCE_TRAIN);
+    BT_TRY(bt_memory_plan_make(ir, passes->l1_homes ? target->l1_bytes : 0, &out->plan));
+    uint32_t tensors, bytes;
+    BT_TRY(bt_program_measure(ir, &out->plan, &tensors, &bytes));
+    out->is_small = tensors <= BT_MAX_TENSORS && bytes <= BT_PROGRAM_LIMIT;
+    return BT_OK;
+}
+
+static bool variant_is_better(const variant *a, const variant *b) {
+    uint64_t a_peak = a->plan.peak_bytes[BT_LEVEL_L2], b_peak = b->plan.peak_bytes[BT_LEVEL_L2];
+    return a_peak != b_peak ? a_peak < b_peak : a->macs < b->macs;
+}
+
+/* The variant with the least L2, then the fewest multiply-adds, of those with at most most_macs. */
+static bt_status search_variants(const bt_model *model, const bt_training_options *options,
+                                 const bt_target *target, const bt_passes *passes,
+                                 uint64_t most_macs, variant *best) {
+    static const uint32_t parts[] = {1, 2, 4, 8, 16};
+    uint32_t count = passes->chains ? sizeof parts / sizeof parts[0] : 1;
+    for (uint32_t i = 0; i < count; i++) {
+        variant next = {0};
+        bt_status status = variant_make(model, options, target, passes, parts[i], most_macs, &next);
+        if (status == BT_OK && (i == 0 || (next.is_small && next.macs <= most_macs &&
+                                           variant_is_better(&next, best)))) {
+            variant swapped = *best;
+            *best = next;
+            next = swapped;
+        }
+        variant_free(&next);
+        BT_TRY(status);
+    }
+    return BT_OK;
+}
+
+/* Computes more than its share again only if nothing fits otherwise. */
+static bt_status choose_variant(const bt_model *model, const bt_training_options *options,
+                                const bt_target *target, const bt_passes *passes,
+                                uint64_t plain_macs, variant *best) {
+    uint64_t most_macs = plain_macs + plain_macs / BT_RECOMPUTE_SHARE;
+    BT_TRY(search_variants(model, options, target, passes, most_macs, best));
+    if (best->plan.peak_bytes[BT_LEVEL_L2] > target->l2_bytes) {
+        variant_free(best);
+        *best = (variant){0};
+        BT_TRY(search_variants(model, options, target, passes, UINT64_MAX, best));
+    }
+    return BT_OK;
+}
+
+static bt_status compile_program(const bt_model *model, const bt_training_options *options,
+                                 const bt_target *target, const bt_passes *passes, variant *v,
+                                 bt_program *program) {
+    bt_training plain;
+    BT_TRY(bt_training_build(model, options, &plain));
+    describe_training(&plain, options->micro_batch, &program->info);
+    uint64_t plain_macs = macs_of(&plain.ir, BT_SEQUENCE_TRAIN);
+    bt_training_free(&plain);
+    BT_TRY(choose_variant(model, options, target, passes, plain_macs, v));
+    uint32_t *table_index = malloc(v->training.ir.tensor_count * sizeof *table_index);
     bt_status status =
         table_index != NULL
-            ? assemble(model, training, &plan, options, target, table_index, program)
+            ? assemble(model, &v->training, &v->plan, options, target, table_index, program)
             : bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to compile a program.");
     free(table_index);
-    bt_memory_plan_free(&plan);
+    program->recomputations = v->recomputations;
+    v->recomputations = (bt_recomputations){0};
     return status;
 }
 
 bt_status bt_program_compile_with(const bt_model *model, const bt_training_options *options,
                                   const bt_target *target, const bt_passes *passes,
                                   bt_program **out) {
-    bt_training training;
-    BT_TRY(bt_training_build(model, options, &training));
+    variant chosen = {0};
     bt_program *program = calloc(1, sizeof *program);
     bt_status status =
         program != NULL
-            ? plan_and_assemble(model, &training, options, target, passes, program)
+            ? compile_program(model, options, target, passes, &chosen, program)
             : bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to compile a program.");
-    bt_training_free(&training);
+    variant_free(&chosen);
     if (status != BT_OK) {
         bt_program_free(program);
         return status;

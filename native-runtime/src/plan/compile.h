@@ -12,6 +12,7 @@
 typedef struct bt_passes {
     bool recompute; /* recompute.h */
     bool l1_homes;  /* tensors may live in L1 */
+    bool chains;    /* chain.h */
 } bt_passes;
 
 extern const bt_passes bt_passes_all, bt_passes_none;

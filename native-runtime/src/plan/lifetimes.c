@@ -74,9 +74,11 @@ static bool merge(bt_memory_plan *plan, const bt_ir *ir, uint32_t sequence, uint
     uint32_t into = plan->block_of[ir->tensors[instruction->operands[read]].storage];
     bt_block *begins = &plan->blocks[from];
     bt_block *ends = &plan->blocks[into];
-    if (from == into || begins->bytes != ends->bytes || !is_local(begins, sequence) ||
-        !is_local(ends, sequence) || begins->lifetimes[sequence].first != time ||
-        ends->lifetimes[sequence].last != time ||
+    /* Whole blocks only: a slice says nothing of the rest. */
+    if (bt_ir_bytes(&ir->tensors[instruction->operands[written]]) != begins->bytes ||
+        bt_ir_bytes(&ir->tensors[instruction->operands[read]]) != ends->bytes || from == into ||
+        begins->bytes != ends->bytes || !is_local(begins, sequence) || !is_local(ends, sequence) ||
+        begins->lifetimes[sequence].first != time || ends->lifetimes[sequence].last != time ||
         !reads_allow(plan, ir, instruction, written, into)) {
         return false;
     }

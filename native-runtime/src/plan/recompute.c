@@ -58,8 +58,9 @@ static uint32_t copy_tensor(rewriter *r, uint32_t tensor) {
 /* The same view of a storage that was made again. */
 static uint32_t copy_view(rewriter *r, uint32_t tensor, uint32_t storage_copy) {
     const bt_ir_tensor *original = &r->recompute->ir->tensors[tensor];
+    uint32_t first = original->offset / bt_dtype_bytes(original->dtype);
     return original->storage == tensor ? storage_copy
-                                       : bt_ir_view(r->out, storage_copy, &original->shape);
+                                       : bt_ir_slice(r->out, storage_copy, first, &original->shape);
 }
 
 static uint32_t make_again(rewriter *r, uint32_t chosen);
@@ -271,7 +272,12 @@ static bool is_repeatable(const bt_ir *ir, const usage *usages, uint32_t writer)
         if (tensor == BT_NO_TENSOR) {
             continue;
         }
-        uint32_t last_write = usages[ir->tensors[tensor].storage].last_write;
+        uint32_t storage = ir->tensors[tensor].storage;
+        uint32_t last_write = usages[storage].last_write;
+        if ((access & BT_ACCESS_WRITE) != 0 &&
+            bt_ir_bytes(&ir->tensors[tensor]) != bt_ir_bytes(&ir->tensors[storage])) {
+            return false; /* likewise */
+        }
         if (access == (BT_ACCESS_READ | BT_ACCESS_WRITE) ||
             (access == BT_ACCESS_READ && last_write != BT_NO_TENSOR && last_write > writer)) {
             return false;

@@ -3,8 +3,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+static uint64_t address_of(const bt_ir *ir, const bt_memory_plan *plan, uint32_t tensor) {
+    return plan->blocks[plan->block_of[tensor]].offset + ir->tensors[tensor].offset;
+}
+
+/* Number of an earlier tensor with the same bytes, type and shape; names are kept apart. */
+static uint32_t find_equal(const bt_ir *ir, const bt_memory_plan *plan, const uint32_t *table_index,
+                           uint32_t tensor) {
+    const bt_ir_tensor *wanted = &ir->tensors[tensor];
+    uint32_t level = plan->blocks[plan->block_of[tensor]].level;
+    for (uint32_t i = 0; i < tensor && wanted->name == NULL; i++) {
+        const bt_ir_tensor *other = &ir->tensors[i];
+        if (table_index[i] != BT_NO_TENSOR && other->name == NULL &&
+            other->dtype == wanted->dtype && bt_shape_equal(&other->shape, &wanted->shape) &&
+            plan->blocks[plan->block_of[i]].level == level &&
+            address_of(ir, plan, i) == address_of(ir, plan, tensor)) {
+            return table_index[i];
+        }
+    }
+    return BT_NO_TENSOR;
+}
+
 /* Marks tensors that instructions use or that have a name, and numbers them. */
-static uint32_t number_tensors(const bt_ir *ir, uint32_t *table_index) {
+static uint32_t number_tensors(const bt_ir *ir, const bt_memory_plan *plan, uint32_t *table_index) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
         table_index[i] = ir->tensors[i].name != NULL ? 0 : BT_NO_TENSOR;
@@ -21,7 +42,8 @@ static uint32_t number_tensors(const bt_ir *ir, uint32_t *table_index) {
     }
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
         if (table_index[i] != BT_NO_TENSOR) {
-            table_index[i] = count++;
+            table_index[i] = find_equal(ir, plan, table_index, i);
+            table_index[i] = table_index[i] == BT_NO_TENSOR ? count++ : table_index[i];
         }
     }
     return count;
@@ -57,7 +79,7 @@ static void write_tensors(const bt_ir *ir, const bt_memory_plan *plan, const uin
         tensor->level = (uint8_t)block->level;
         tensor->dtype = (uint8_t)source->dtype;
         tensor->rank = (uint8_t)source->shape.rank;
-        tensor->offset = (uint32_t)block->offset;
+        tensor->offset = (uint32_t)address_of(ir, plan, i);
         for (uint32_t d = 0; d < BT_PROGRAM_MAX_RANK; d++) {
             tensor->dims[d] = d < source->shape.rank ? source->shape.dims[d] : 1;
         }
@@ -86,6 +108,22 @@ static void write_sequence(const bt_sequence *sequence, const uint32_t *table_in
     }
 }
 
+bt_status bt_program_measure(const bt_ir *ir, const bt_memory_plan *plan, uint32_t *tensors,
+                             uint32_t *bytes) {
+    uint32_t *table_index = malloc((ir->tensor_count + 1) * sizeof *table_index);
+    if (table_index == NULL) {
+        BT_FAIL(BT_ERROR_MEMORY, "The host has no memory left to compile a program.");
+    }
+    *tensors = number_tensors(ir, plan, table_index);
+    *bytes = (uint32_t)sizeof(bt_program_header) + *tensors * (uint32_t)sizeof(bt_tensor) +
+             names_bytes(ir);
+    for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
+        *bytes += sequence_words(&ir->sequences[s]) * (uint32_t)sizeof(uint32_t);
+    }
+    free(table_index);
+    return BT_OK;
+}
+
 bt_status bt_program_write(const bt_training *training, const bt_memory_plan *plan,
                            const bt_training_options *options, uint32_t *table_index,
                            uint8_t **bytes, uint32_t *size) {
@@ -99,7 +137,7 @@ bt_status bt_program_write(const bt_training *training, const bt_memory_plan *pl
                                 .output_elements = training->output_elements,
                                 .target_kind = training->target_kind,
                                 .seed = {(uint32_t)options->seed, (uint32_t)(options->seed >> 32)}};
-    header.tensor_count = number_tensors(ir, table_index);
+    header.tensor_count = number_tensors(ir, plan, table_index);
     if (header.tensor_count > BT_MAX_TENSORS) {
         BT_FAIL(BT_ERROR_UNSUPPORTED,
                 "The training program needs %u tensors, but a program has at most "

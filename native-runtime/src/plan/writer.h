@@ -13,4 +13,8 @@ bt_status bt_program_write(const bt_training *training, const bt_memory_plan *pl
                            const bt_training_options *options, uint32_t *table_index,
                            uint8_t **bytes, uint32_t *size);
 
+/* Entries of the tensor table and bytes of the whole program. */
+bt_status bt_program_measure(const bt_ir *ir, const bt_memory_plan *plan, uint32_t *tensors,
+                             uint32_t *bytes);
+
 #endif

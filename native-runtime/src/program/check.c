@@ -55,6 +55,12 @@ static const bt_signature signatures[BT_OPCODE_COUNT] = {
     [BT_OPCODE_ZERO] = {"F", 0, 0},
     [BT_OPCODE_SGD] = {"FfF", 1u << 2, 3},
     [BT_OPCODE_ADAM] = {"FfFF", 0, 5},
+    [BT_OPCODE_NORM_SUMS] = {"fF", 0, 6},
+    [BT_OPCODE_NORM_SQUARES] = {"ffF", 0, 6},
+    [BT_OPCODE_NORM_FOLD] = {"fF", 0, 5},
+    [BT_OPCODE_NORM_APPLY] = {"sfffS", 1u << 1 | 1u << 2, 6},
+    [BT_OPCODE_NORM_GRAD_SUMS] = {"ffffF", 1u << 2, 6},
+    [BT_OPCODE_NORM_GRAD_APPLY] = {"fsfffS", 1u << 2, 6},
 };
 
 static uint32_t type_fits(char type, uint32_t dtype) {
@@ -246,8 +252,10 @@ static uint32_t check_norm(const bt_call *call, uint32_t data, uint32_t scale, u
     uint32_t row_length = (uint32_t)a[1];
     float epsilon = bt_call_float(call, 5);
     if (!elements_are(call, data, attribute_product(call, 0, 2)) || parameters == 0 ||
-        attribute_product(call, 3, 2) != row_length || !is_finite(epsilon) || epsilon < 0.0f ||
-        !elements_are(call, stats, 2ull * rows)) {
+        attribute_product(call, 3, 2) != row_length || !is_finite(epsilon) || epsilon < 0.0f) {
+        return 0;
+    }
+    if (stats != BT_NO_TENSOR && !elements_are(call, stats, 2ull * rows)) {
         return 0;
     }
     if (scale != BT_NO_TENSOR && !elements_are(call, scale, parameters)) {
@@ -259,6 +267,16 @@ static uint32_t check_norm(const bt_call *call, uint32_t data, uint32_t scale, u
     /* Two floats per block of at most BT_REDUCTION_BLOCK elements: no more than 2 * elements. */
     return partials == BT_NO_TENSOR || bt_tensor_elements(call->tensor[partials]) >=
                                            bt_norm_partials(rows, (uint32_t)a[3], (uint32_t)a[4]);
+}
+
+/* Two sums per block of every row, two results per row. */
+static uint32_t check_norm_fold(const bt_call *call) {
+    const int32_t *a = call->attribute;
+    float epsilon = bt_call_float(call, 3);
+    uint64_t blocks = attribute_product(call, 0, 2);
+    return blocks != 0 && elements_are(call, 0, 2ull * blocks) &&
+           elements_are(call, 1, 2ull * (uint32_t)a[0]) && a[2] >= 1 && is_finite(epsilon) &&
+           epsilon >= 0.0f && within(a[4], BT_FOLD_MEAN, BT_FOLD_MEANS);
 }
 
 /* Operand data is (N, channels, inner); operands first … last hold one value per channel. */
@@ -365,6 +383,21 @@ static uint32_t shapes_fit(const bt_call *call) {
                check_norm(call, 0, 2, BT_NO_TENSOR, 3, 5);
     case BT_OPCODE_NORM_GRAD_PARAMETERS:
         return elements_equal(call, 0, 1) && check_norm(call, 0, 3, 4, 2, BT_NO_TENSOR);
+    case BT_OPCODE_NORM_SUMS:
+        return check_norm(call, 0, BT_NO_TENSOR, BT_NO_TENSOR, BT_NO_TENSOR, 1);
+    case BT_OPCODE_NORM_SQUARES:
+        return check_norm(call, 0, BT_NO_TENSOR, BT_NO_TENSOR, 1, 2);
+    case BT_OPCODE_NORM_FOLD:
+        return check_norm_fold(call);
+    case BT_OPCODE_NORM_APPLY:
+        return elements_are(call, 4, bt_tensor_elements(t[0])) &&
+               check_norm(call, 0, 1, 2, 3, BT_NO_TENSOR);
+    case BT_OPCODE_NORM_GRAD_SUMS:
+        return elements_equal(call, 0, 1) && check_norm(call, 0, 2, BT_NO_TENSOR, 3, 4);
+    case BT_OPCODE_NORM_GRAD_APPLY:
+        return elements_equal(call, 0, 1) && elements_are(call, 5, bt_tensor_elements(t[0])) &&
+               elements_are(call, 4, bt_tensor_elements(t[3])) &&
+               check_norm(call, 0, 2, BT_NO_TENSOR, 3, BT_NO_TENSOR);
     case BT_OPCODE_BATCH_NORM_FORWARD:
         return elements_are(call, 5, bt_tensor_elements(t[0])) && check_channels(call, 0, 1, 4) &&
                channel_stats_fit(call, 6);

@@ -130,16 +130,34 @@ typedef struct bt_tensor {
     X(ZERO, "zero")                         /* dst */                                                 \
     X(SGD, "sgd")                           /* w+= g momentum+=? | momentum, decay, nesterov */       \
     X(ADAM, "adam")                         /* w+= g m+= v+= | beta1 beta2 epsilon decay              \
-                                               decoupled */
+                                               decoupled */                                           \
+    X(NORM_SUMS, "norm.sums")               /* x partials | norm */                                   \
+    X(NORM_SQUARES, "norm.squares")         /* x stats partials+= | norm */                           \
+    X(NORM_FOLD, "norm.fold")               /* partials out | rows blocks elements epsilon            \
+                                               quantity */                                            \
+    X(NORM_APPLY, "norm.apply")             /* x scale? bias? stats y | norm */                       \
+    X(NORM_GRAD_SUMS, "norm.grad_sums")     /* x dy scale? stats partials | norm */                   \
+    X(NORM_GRAD_APPLY, "norm.grad_apply")   /* x dy scale? stats means dx | norm */
 
 /*
  * norm attributes (group, layer and instance normalisation): rows, row_length, groups, channels per
  * group, span, epsilon. Rows are contiguous and normalised one by one; element e of row r uses
  * parameter (r % groups) * channels_per_group + e / span; row_length = channels_per_group * span.
  * stats: rows x (mean, 1/sqrt(var+epsilon)). partials: bt_norm_partials(rows, channels per group,
- * span) floats. bn attributes: N, channels, inner, epsilon, momentum. stats: channels x (mean,
- * inv_std). pool attributes: kernel_h kernel_w stride_h stride_w pad_top pad_left pad_bottom
- * pad_right count_include_pad.
+ * span) floats.
+ *
+ * NORM_FORWARD and NORM_GRAD_INPUT in parts, for some of the channels at a time (whole groups, or a
+ * part of one group; the norm attributes then describe that part alone, partials and stats are
+ * those of the part): NORM_SUMS puts the sums of blocks in the first of their partials,
+ * NORM_SQUARES the squares of the differences from the mean in stats in the second, NORM_GRAD_SUMS
+ * both sums of the gradient. NORM_FOLD folds whole rows of blocks over elements elements each, into
+ * out, rows x 2: BT_FOLD_MEAN (mean, 0), BT_FOLD_STATISTICS (mean, 1/sqrt(var+epsilon)),
+ * BT_FOLD_MEANS both means.
+ *
+ * bn attributes: N, channels, inner, epsilon, momentum. stats: channels x (mean, inv_std).
+ *
+ * pool attributes: kernel_h kernel_w stride_h stride_w pad_top pad_left pad_bottom pad_right
+ * count_include_pad.
  */
 enum {
 #define BT_OPCODE_ENUM(name, text) BT_OPCODE_##name,
@@ -162,6 +180,9 @@ enum {
 };
 
 enum { BT_BINARY_ADD = 0, BT_BINARY_MUL = 1 };
+
+/* What NORM_FOLD makes of the block sums. */
+enum { BT_FOLD_MEAN = 0, BT_FOLD_STATISTICS = 1, BT_FOLD_MEANS = 2 };
 
 /* 1 if the gradient of this activation is computed from its output, 0 if from its input. */
 uint32_t bt_activation_keeps_output(uint32_t function);

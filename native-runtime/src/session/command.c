@@ -91,6 +91,28 @@ static bt_status deadline_passed(bt_device *device) {
             mailbox->heartbeat, mailbox->record_count, mailbox->completed, device->sequence);
 }
 
+/* CRC-32C of count words and the sequence number that they belong to. */
+static uint32_t words_check(const uint32_t *words, uint32_t count, uint32_t sequence) {
+    return bt_crc32c(bt_crc32c(0, words, count * sizeof *words), &sequence, sizeof sequence);
+}
+
+/* Reads the answer to the completed command until it is whole. */
+static bt_status read_answer(bt_device *device) {
+    const bt_mailbox *mailbox = &device->mailbox;
+    for (uint32_t tries = 0; tries < BT_COMMAND_TRIES; tries++) {
+        BT_TRY(read_device_words(device));
+        if (mailbox->results_check ==
+            words_check(&mailbox->status, 1u + BT_MAILBOX_RESULTS, device->sequence)) {
+            return BT_OK;
+        }
+        bt_device_log(device, BT_LOG_WARNING, "%s: the answer came back damaged, reading it again.",
+                      command_names[device->command]);
+    }
+    BT_FAIL(BT_ERROR_DEVICE,
+            "The answer to %s came back damaged %u times; check the connection to the device.",
+            command_names[device->command], BT_COMMAND_TRIES);
+}
+
 bt_status bt_command_wait(bt_device *device, bt_progress_fn progress, void *user) {
     const bt_link_operations *link = device->link->operations;
     bt_mailbox *mailbox = &device->mailbox;
@@ -100,9 +122,8 @@ bt_status bt_command_wait(bt_device *device, bt_progress_fn progress, void *user
         uint32_t records = mailbox->record_count;
         BT_TRY(read_device_words(device));
         if (mailbox->completed == device->sequence) {
-            /* The results before it may have been read too early. */
-            BT_TRY(read_device_words(device));
             BT_TRY(check_generation(device));
+            BT_TRY(read_answer(device));
             device->in_flight = false;
         }
         if (progress != NULL) {
@@ -143,11 +164,12 @@ bt_status bt_command_post(bt_device *device, uint32_t command, const uint32_t *a
     if (count > 0) {
         memcpy(mailbox->arguments, arguments, count * sizeof *arguments);
     }
+    mailbox->sequence = device->sequence + 1;
+    mailbox->check = words_check(&mailbox->command, 1u + BT_MAILBOX_ARGUMENTS, mailbox->sequence);
     device->command = command;
     bt_status status =
         bt_device_write(device, BT_MAILBOX_ADDRESS(device, command), &mailbox->command,
-                        (1u + BT_MAILBOX_ARGUMENTS) * (uint32_t)sizeof(uint32_t));
-    mailbox->sequence = device->sequence + 1;
+                        (2u + BT_MAILBOX_ARGUMENTS) * (uint32_t)sizeof(uint32_t));
     if (status == BT_OK) {
         status = bt_device_write(device, BT_MAILBOX_ADDRESS(device, sequence), &mailbox->sequence,
                                  (uint32_t)sizeof(uint32_t));
@@ -194,8 +216,15 @@ bt_status bt_command_result(const bt_device *device) {
 
 bt_status bt_command_run(bt_device *device, uint32_t command, const uint32_t *arguments,
                          uint32_t count) {
-    BT_TRY(bt_command_post(device, command, arguments, count));
-    BT_TRY(bt_command_wait(device, NULL, NULL));
+    for (uint32_t tries = 0; tries < BT_COMMAND_TRIES; tries++) {
+        BT_TRY(bt_command_post(device, command, arguments, count));
+        BT_TRY(bt_command_wait(device, NULL, NULL));
+        if (device->mailbox.status != BT_RESULT_CRC) {
+            break;
+        }
+        bt_device_log(device, BT_LOG_WARNING, "%s: the command arrived damaged, posting it again.",
+                      command_names[command]);
+    }
     return bt_command_result(device);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/chain.h"
 #include "train/options.h"
 
 static bt_status allocate(bt_emitter *emitter, bt_training *training) {
@@ -32,6 +33,7 @@ static void release(bt_emitter *emitter) {
     free(emitter->tensors);
     free(emitter->gradients);
     free(emitter->saved);
+    bt_chains_free(emitter);
 }
 
 void bt_training_free(bt_training *training) {
@@ -142,7 +144,10 @@ static uint32_t emit_forward(bt_emitter *emitter, const bt_training *training) {
     emitter->tensors[model->input] = emitter->ir->input;
     for (uint32_t i = 0; i < model->node_count && emitter->ir->status == BT_OK; i++) {
         const bt_node *node = &model->nodes[i];
-        if (emitter->live[node->output]) {
+        bt_chain *chain = bt_chain_of(emitter, i);
+        if (chain != NULL && bt_chain_begins(chain, i)) {
+            bt_chain_forward(emitter, chain);
+        } else if (chain == NULL && emitter->live[node->output]) {
             node->row->forward(emitter, node);
         }
     }
@@ -193,7 +198,13 @@ static void emit_train(bt_emitter *emitter, const bt_training *training) {
     for (uint32_t i = model->node_count; i-- > 0 && emitter->ir->status == BT_OK;) {
         const bt_node *node = &model->nodes[i];
         uint32_t gradient = emitter->gradients[node->output];
-        if (emitter->needs_gradient[node->output] && gradient != BT_NO_TENSOR) {
+        bt_chain *chain = bt_chain_of(emitter, i);
+        if (!emitter->needs_gradient[node->output] || gradient == BT_NO_TENSOR) {
+            continue;
+        }
+        if (chain != NULL && bt_chain_ends(chain, i)) {
+            bt_chain_backward(emitter, chain, gradient);
+        } else if (chain == NULL) {
             node->row->backward(emitter, node, gradient);
         }
     }
@@ -223,7 +234,7 @@ static void emit_begin_and_update(bt_emitter *emitter, const bt_training *traini
     }
 }
 
-static bt_status build(bt_emitter *emitter, bt_training *training) {
+static bt_status build(bt_emitter *emitter, uint32_t parts, bt_training *training) {
     const bt_model *model = emitter->model;
     BT_TRY(allocate(emitter, training));
     BT_TRY(bt_model_shapes(model, emitter->options->micro_batch, emitter->shapes));
@@ -232,6 +243,9 @@ static bt_status build(bt_emitter *emitter, bt_training *training) {
     BT_TRY(check_output(emitter, training));
     BT_TRY(bt_scheme_apply(model, emitter->options, emitter->live, emitter->trainable));
     mark_gradients(emitter);
+    if (parts > 1) {
+        bt_chains_find(emitter, parts);
+    }
     create_interface(emitter, training);
     emit_begin_and_update(emitter, training);
     emit_train(emitter, training);
@@ -241,6 +255,11 @@ static bt_status build(bt_emitter *emitter, bt_training *training) {
 
 bt_status bt_training_build(const bt_model *model, const bt_training_options *options,
                             bt_training *out) {
+    return bt_training_build_in_parts(model, options, 1, out);
+}
+
+bt_status bt_training_build_in_parts(const bt_model *model, const bt_training_options *options,
+                                     uint32_t parts, bt_training *out) {
     BT_REQUIRE(model);
     BT_TRY(bt_options_check(options));
     if (model->input == BT_NO_VALUE) {
@@ -251,8 +270,9 @@ bt_status bt_training_build(const bt_model *model, const bt_training_options *op
     }
     bt_training training = {0};
     bt_ir_init(&training.ir);
-    bt_emitter emitter = {.model = model, .options = options, .ir = &training.ir};
-    bt_status status = build(&emitter, &training);
+    bt_emitter emitter = {
+        .model = model, .options = options, .ir = &training.ir, .place = BT_NO_TENSOR};
+    bt_status status = build(&emitter, parts, &training);
     release(&emitter);
     if (status != BT_OK) {
         bt_training_free(&training);

@@ -18,6 +18,9 @@ typedef struct bt_training {
 /* On failure *out needs no bt_training_free. */
 bt_status bt_training_build(const bt_model *model, const bt_training_options *options,
                             bt_training *out);
+/* The same with its chains in up to so many parts (chain.h); 1: in one piece. */
+bt_status bt_training_build_in_parts(const bt_model *model, const bt_training_options *options,
+                                     uint32_t parts, bt_training *out);
 void bt_training_free(bt_training *training);
 
 /* Emits the loss of output (micro_batch, elements per sample); dy may be BT_NO_TENSOR. */

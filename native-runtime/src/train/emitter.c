@@ -15,8 +15,12 @@ const bt_shape *bt_emit_output_shape(const bt_emitter *emitter, const bt_node *n
 }
 
 uint32_t bt_emit_output(bt_emitter *emitter, const bt_node *node) {
-    uint32_t tensor = bt_ir_tensor_new(emitter->ir, BT_RESIDENCE_TRANSIENT, BT_DTYPE_F32,
-                                       bt_emit_output_shape(emitter, node), "", NULL);
+    uint32_t tensor = emitter->place;
+    emitter->place = BT_NO_TENSOR;
+    if (tensor == BT_NO_TENSOR) {
+        tensor = bt_ir_tensor_new(emitter->ir, BT_RESIDENCE_TRANSIENT, BT_DTYPE_F32,
+                                  bt_emit_output_shape(emitter, node), "", NULL);
+    }
     emitter->tensors[node->output] = tensor;
     return tensor;
 }

@@ -23,6 +23,9 @@ struct bt_emitter {
     uint32_t *gradients;  /* per value: sum of the gradients so far, or BT_NO_TENSOR; of a
                              trainable parameter: its persistent gradient */
     uint32_t (*saved)[BT_NODE_SAVED]; /* per node: what its backward rule needs besides values */
+    uint32_t place;          /* tensor that the next output takes, or BT_NO_TENSOR: a new one */
+    struct bt_chain *chains; /* see chain.h */
+    uint32_t chain_count;
 };
 
 /* ---- values */

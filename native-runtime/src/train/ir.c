@@ -114,17 +114,22 @@ uint32_t bt_ir_tensor_new(bt_ir *ir, bt_residence residence, uint32_t dtype, con
     return index;
 }
 
-uint32_t bt_ir_view(bt_ir *ir, uint32_t source, const bt_shape *shape) {
+uint32_t bt_ir_slice(bt_ir *ir, uint32_t source, uint32_t first, const bt_shape *shape) {
     if (ir->status != BT_OK) {
         return BT_NO_TENSOR;
     }
-    uint32_t storage = ir->tensors[source].storage;
-    uint32_t view = bt_ir_tensor_new(ir, ir->tensors[storage].residence, ir->tensors[source].dtype,
-                                     shape, "", NULL);
+    bt_ir_tensor from = ir->tensors[source];
+    uint32_t slice =
+        bt_ir_tensor_new(ir, ir->tensors[from.storage].residence, from.dtype, shape, "", NULL);
     if (ir->status == BT_OK) {
-        ir->tensors[view].storage = storage;
+        ir->tensors[slice].storage = from.storage;
+        ir->tensors[slice].offset = from.offset + first * bt_dtype_bytes(from.dtype);
     }
-    return view;
+    return slice;
+}
+
+uint32_t bt_ir_view(bt_ir *ir, uint32_t source, const bt_shape *shape) {
+    return bt_ir_slice(ir, source, 0, shape);
 }
 
 void bt_ir_name(bt_ir *ir, uint32_t tensor, const char *prefix, const char *name) {
@@ -206,6 +211,12 @@ static const char *const access_of[BT_OPCODE_COUNT] = {
     [BT_OPCODE_ZERO] = "w",
     [BT_OPCODE_SGD] = "uru",
     [BT_OPCODE_ADAM] = "uruu",
+    [BT_OPCODE_NORM_SUMS] = "rw",
+    [BT_OPCODE_NORM_SQUARES] = "rru",
+    [BT_OPCODE_NORM_FOLD] = "rw",
+    [BT_OPCODE_NORM_APPLY] = "rrrrw",
+    [BT_OPCODE_NORM_GRAD_SUMS] = "rrrrw",
+    [BT_OPCODE_NORM_GRAD_APPLY] = "rrrrrw",
 };
 
 uint32_t bt_instruction_access(const bt_instruction *instruction, uint32_t operand) {
@@ -239,6 +250,10 @@ bool bt_instruction_in_place(const bt_instruction *instruction, uint32_t written
     case BT_OPCODE_NORM_GRAD_INPUT:
     case BT_OPCODE_BATCH_NORM_GRAD_INPUT:
         return written == 4 && read == 1;
+    case BT_OPCODE_NORM_APPLY:
+        return written == 4 && read == 0;
+    case BT_OPCODE_NORM_GRAD_APPLY:
+        return written == 5 && read == 1;
     case BT_OPCODE_FROZEN_NORM_FORWARD:
         return written == 5 && read == 0;
     case BT_OPCODE_FROZEN_NORM_GRAD_INPUT:

@@ -20,6 +20,7 @@ typedef struct bt_ir_tensor {
     bt_shape shape;
     uint32_t dtype;         /* BT_DTYPE_… */
     uint32_t storage;       /* the tensor whose bytes it shares; itself if none */
+    uint32_t offset;        /* bytes from the start of the storage */
     bt_residence residence; /* of a storage */
     char *name;             /* NULL for a nameless one */
 } bt_ir_tensor;
@@ -63,6 +64,8 @@ uint32_t bt_ir_tensor_new(bt_ir *ir, bt_residence residence, uint32_t dtype, con
                           const char *prefix, const char *name);
 /* The bytes of source in another shape of as many elements. */
 uint32_t bt_ir_view(bt_ir *ir, uint32_t source, const bt_shape *shape);
+/* Some of the elements of source, from element first on. */
+uint32_t bt_ir_slice(bt_ir *ir, uint32_t source, uint32_t first, const bt_shape *shape);
 /* Names a tensor prefix + name. */
 void bt_ir_name(bt_ir *ir, uint32_t tensor, const char *prefix, const char *name);
 /* Keeps the bytes of a tensor for ever. */

@@ -62,6 +62,17 @@ typedef struct virt_cluster {
 
 static virt_cluster cluster __attribute__((section(".data"))) = {0};
 
+/* The DMA engine: one transfer at a time. */
+typedef struct virt_transfer {
+    uint32_t offset;
+    void *to;
+    uint32_t bytes;
+    volatile uint32_t started; /* transfers ever started */
+    volatile uint32_t done;    /* and completed */
+} virt_transfer;
+
+static virt_transfer transfer __attribute__((section(".data"))) = {0};
+
 static inline uint32_t hart_id(void) {
     uint32_t id;
     __asm__ volatile("csrr %0, mhartid" : "=r"(id));
@@ -165,6 +176,15 @@ static void virt_barrier(void *context) {
     }
 }
 
+static void serve_transfer(void) {
+    uint32_t number = __atomic_load_n(&transfer.started, __ATOMIC_ACQUIRE);
+    if (number != transfer.done) {
+        __builtin_memcpy(transfer.to, __l3_begin + transfer.offset, transfer.bytes);
+        __atomic_store_n(&transfer.done, number, __ATOMIC_RELEASE);
+        wake(0u);
+    }
+}
+
 void bt_virt_worker(uint32_t hart) {
     uint32_t done = 0u;
     bt_team team;
@@ -179,6 +199,9 @@ void bt_virt_worker(uint32_t hart) {
     team.context = 0;
     for (;;) {
         while (__atomic_load_n(&cluster.job, __ATOMIC_ACQUIRE) == done) {
+            if (hart == 1u) {
+                serve_transfer();
+            }
             wait_for_interrupt();
             take_wakeup(hart);
         }
@@ -219,9 +242,24 @@ static void virt_run_on_cores(void *context, bt_core_fn fn, void *argument) {
 
 /* ----------------------------------------------------------------------------- memory and time */
 
-static void virt_l3_read(void *context, uint32_t offset, void *to, uint32_t bytes) {
+/* The first worker is the DMA engine of the idle cluster: the fabric controller goes on meanwhile.
+ */
+static void virt_l3_start(void *context, uint32_t offset, void *to, uint32_t bytes) {
     (void)context;
-    __builtin_memcpy(to, __l3_begin + offset, bytes);
+    transfer.offset = offset;
+    transfer.to = to;
+    transfer.bytes = bytes;
+    __atomic_store_n(&transfer.started, transfer.started + 1u, __ATOMIC_RELEASE);
+    wake(1u);
+}
+
+static void virt_l3_wait(void *context) {
+    (void)context;
+    allow_wakeup_by(MIE_SOFTWARE);
+    while (__atomic_load_n(&transfer.done, __ATOMIC_ACQUIRE) != transfer.started) {
+        wait_for_interrupt();
+        take_wakeup(0u);
+    }
 }
 
 static void virt_l3_write(void *context, uint32_t offset, const void *from, uint32_t bytes) {
@@ -328,7 +366,8 @@ void bt_virt_controller(void) {
     hal.arena_bytes[BT_LEVEL_L2] = (uint32_t)__l2_arena_bytes;
     hal.arena_bytes[BT_LEVEL_L3] = (uint32_t)__l3_bytes;
     hal.run_on_cores = virt_run_on_cores;
-    hal.l3_read = virt_l3_read;
+    hal.l3_start = virt_l3_start;
+    hal.l3_wait = virt_l3_wait;
     hal.l3_write = virt_l3_write;
     hal.cycles = virt_cycles;
     hal.fence = virt_fence;

@@ -1,7 +1,6 @@
 package org.biotrain.internal;
 
 import java.lang.ref.Cleaner;
-import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -19,12 +18,23 @@ public final class Leaks {
      *
      * @param owner may become unreachable before {@link Guard#close}
      * @param what the owner is, for the message
-     * @param free frees the resources and tells whether there were any left; must not refer to the owner, and may run on
-     *     another thread
+     * @param resources must not refer to the owner
      */
-    public static Guard guard(Object owner, String what, BooleanSupplier free) {
-        State state = new State(what, free);
+    public static Guard guard(Object owner, String what, Resources resources) {
+        State state = new State(what, resources);
         return new Guard(state, CLEANER.register(owner, state));
+    }
+
+    /** What an owner has to free. */
+    @FunctionalInterface
+    public interface Resources {
+        /**
+         * Frees them, perhaps on another thread than the owner's.
+         *
+         * @param leaked whether nobody closed the owner
+         * @return whether there were any left
+         */
+        boolean free(boolean leaked);
     }
 
     /** Frees the resources once: by {@link #close}, or when the owner has become unreachable. */
@@ -46,19 +56,19 @@ public final class Leaks {
 
     private static final class State implements Runnable {
         private final String what;
-        private final BooleanSupplier free;
+        private final Resources resources;
         private final Throwable allocation = new Throwable("made here");
         private volatile boolean closed;
 
-        State(String what, BooleanSupplier free) {
+        State(String what, Resources resources) {
             this.what = what;
-            this.free = free;
+            this.resources = resources;
         }
 
         @Override
         public void run() {
-            boolean freed = free.getAsBoolean();
-            if (freed && !closed) {
+            boolean leaked = !closed;
+            if (resources.free(leaked) && leaked) {
                 LOGGER.warn("{} was never closed; use try-with-resources where it is made", what, allocation);
             }
         }

@@ -37,6 +37,8 @@ public final class NativeDevice {
     private boolean calling;
 
     private @Nullable NativeSession session;
+    /** The session that was freed with a device that leaked: it leaked too, whichever is noticed first. */
+    private @Nullable NativeSession orphan;
 
     /** Opens a device. */
     public NativeDevice(String uri, DeviceOptions options) {
@@ -154,7 +156,7 @@ public final class NativeDevice {
         lock.lock();
         try {
             if (session != leaving) {
-                return false;
+                return orphan == leaving;
             }
             session = null;
             leaving.free();
@@ -164,8 +166,8 @@ public final class NativeDevice {
         }
     }
 
-    /** Frees the session and the device, and tells whether it was open. */
-    public boolean close() {
+    /** Frees the session and the device, and tells whether it was open; see {@link Leaks.Resources}. */
+    public boolean close(boolean leaked) {
         lock.lock();
         try {
             if (closed) {
@@ -173,6 +175,7 @@ public final class NativeDevice {
             }
             closed = true;
             if (session != null) {
+                orphan = leaked ? session : null;
                 session.free();
                 session = null;
             }

@@ -56,8 +56,8 @@ public final class NativeSession implements bt_step_fn.Function {
         this.stepStub = bt_step_fn.allocate(this, Arena.ofAuto());
     }
 
-    /** Frees the session, and tells whether it was open. */
-    public boolean close() {
+    /** Frees the session, and tells whether it was open; see {@link Leaks.Resources}. */
+    public boolean close(boolean leaked) {
         return device.close(this);
     }
 
