@@ -304,7 +304,7 @@ typedef struct bt_target {
     char name[32];
 } bt_target;
 
-/* Targets that ship: "gap9", "host". */
+/* Targets that ship: "gap9"; "gap9-l2-only", the same with nothing but samples in L3; "host". */
 BT_API bt_status bt_target_find(const char *name, bt_target *out);
 
 /* -------------------------------------------------------------------------------------- program */

@@ -134,6 +134,8 @@ public final class TrainingSession implements AutoCloseable {
      * epoch takes what is left, and averages over that, if it is a multiple of the micro-batch; otherwise these samples
      * are left out of the epoch.
      *
+     * <p>After {@link #restore} of a checkpoint that was made when all epochs were done, it has the result at once.
+     *
      * @param listeners told what happens, in this order
      * @throws IllegalStateException if no samples are uploaded, or all epochs are done
      * @throws NumericException if a loss is not finite; the weights are those before that step
@@ -145,7 +147,7 @@ public final class TrainingSession implements AutoCloseable {
             throw new IllegalStateException("There are no samples to train on; call upload(dataset) before fit");
         }
         StepPlan steps = StepPlan.of(trainingSamples.size(), options);
-        if (history.steps() >= steps.total()) {
+        if (history.steps() >= steps.total() && (restored == null || restored.step() < steps.total())) {
             throw new IllegalStateException(
                     "All " + options.epochs() + " epochs are done; open a session with session.model() to train on");
         }

@@ -126,6 +126,21 @@ class CalibrateCommandTest {
     }
 
     @Test
+    void aRunThatWasKilledAfterItsLastStepIsCompleted() throws IOException {
+        String whole = calibrate("run", "--epochs", "2", "--json")
+                .json()
+                .path("sha256")
+                .asText();
+        Files.delete(folder.resolve("run/calibrated.onnx"));
+
+        Run resumed = Run.of("calibrate", "--resume", folder.resolve("run").toString(), "--json");
+
+        assertThat(resumed.code()).isZero();
+        assertThat(resumed.json().path("sha256").asText()).isEqualTo(whole);
+        assertThat(folder.resolve("run/calibrated.onnx")).exists();
+    }
+
+    @Test
     @Timeout(120)
     void aRunThatWasKilledGoesOnBitByBit() throws Exception {
         String whole = calibrate("whole", "--epochs", "60", "--json")
