@@ -1,5 +1,6 @@
 package org.biotrain.cli;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -104,8 +105,8 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
             int microBatch,
             int steps,
             double samplesPerS,
-            double samplesPerSLow,
-            double samplesPerSHigh,
+            @JsonProperty("samples_per_s_low") double samplesPerSLow,
+            @JsonProperty("samples_per_s_high") double samplesPerSHigh,
             long macsPerSample,
             long forwardMacsPerSample,
             double macsPerS,

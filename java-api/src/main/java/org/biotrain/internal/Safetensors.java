@@ -72,7 +72,7 @@ public record Safetensors(Map<String, Tensor> tensors, Map<String, String> metad
             }
             bytes = Files.readAllBytes(path);
         } catch (IOException e) {
-            throw new CheckpointException("The file " + path + " can't be read: " + reason(e), e);
+            throw new CheckpointException("The file " + path + " can't be read: " + IoReason.of(e), e);
         }
         if (bytes.length < Long.BYTES) {
             throw damaged(path, "has " + bytes.length + " bytes, too few for a safetensors file");
@@ -271,7 +271,7 @@ public record Safetensors(Map<String, Tensor> tensors, Map<String, String> metad
             }
         } catch (IOException e) {
             CheckpointException failure =
-                    new CheckpointException("The file " + path + " can't be written: " + reason(e), e);
+                    new CheckpointException("The file " + path + " can't be written: " + IoReason.of(e), e);
             if (temporary != null) {
                 try {
                     Files.deleteIfExists(temporary);
@@ -288,14 +288,6 @@ public record Safetensors(Map<String, Tensor> tensors, Map<String, String> metad
     }
 
     private static String jsonReason(IOException e) {
-        return e instanceof JsonProcessingException json ? json.getOriginalMessage() : reason(e);
-    }
-
-    private static String reason(IOException e) {
-        return switch (e) {
-            case java.nio.file.NoSuchFileException _ -> "there is no such file";
-            case java.nio.file.AccessDeniedException _ -> "access is denied";
-            default -> String.valueOf(e.getMessage());
-        };
+        return e instanceof JsonProcessingException json ? json.getOriginalMessage() : IoReason.of(e);
     }
 }

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.Set;
 import org.biotrain.Model;
 import org.biotrain.ModelException;
+import org.biotrain.internal.IoReason;
 
 /** Reads ONNX files, which need not be trusted. */
 public final class OnnxReader {
@@ -46,7 +47,7 @@ public final class OnnxReader {
         } catch (InvalidProtocolBufferException e) {
             throw new ModelException("The model file " + path + " is damaged or not ONNX: " + e.getMessage(), e);
         } catch (IOException e) {
-            throw new ModelException("The model file " + path + " can't be read: " + e, e);
+            throw new ModelException("The model file " + path + " can't be read: " + IoReason.of(e), e);
         }
         try {
             return convert(proto, stem(path));
