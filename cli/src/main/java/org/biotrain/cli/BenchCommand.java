@@ -182,12 +182,13 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
             Statistics empty = session.statistics();
             session.upload(samples(network, session.plan().outputElements()));
             double uploadRate = rate(empty, session.statistics());
+            // Before any timed step: how many of those there are depends on the machine, and counts on the weights.
+            List<Opcode> opcodes = device.contains(COUNTING) ? count(session) : null;
             session.fit(new Stopwatch(WARM_UP_PART * seconds));
             Statistics before = session.statistics();
             Stopwatch stopwatch = new Stopwatch(seconds);
             session.fit(stopwatch);
             Statistics after = session.statistics();
-            List<Opcode> opcodes = device.contains(COUNTING) ? count(session) : null;
             return result(network, opened, session, before, after, uploadRate, stopwatch.times, opcodes);
         }
     }
@@ -197,7 +198,7 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
         return (after.bytesToDevice() - before.bytesToDevice()) * 1e9 / Math.max(1, nanos);
     }
 
-    /** Instructions of one optimizer step. */
+    /** Instructions of the first optimizer step. */
     private List<Opcode> count(TrainingSession session) {
         session.startProfile();
         session.fit(new TrainingListener() {

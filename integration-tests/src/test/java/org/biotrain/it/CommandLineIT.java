@@ -109,6 +109,23 @@ class CommandLineIT {
     }
 
     @Test
+    void instructionCountsDoNotDependOnTheRun() throws Exception {
+        Path model = directory.resolve("emg.onnx");
+        EmgNet.of(4, 30, 6).model("emg", 1).save(model);
+
+        JsonNode once = bench(model, "0.2");
+        JsonNode again = bench(model, "1");
+
+        assertThat(once.path("instructions_per_sample").asDouble()).isPositive();
+        assertThat(again.path("instructions_per_sample")).isEqualTo(once.path("instructions_per_sample"));
+        assertThat(again.path("opcodes")).isEqualTo(once.path("opcodes"));
+    }
+
+    private JsonNode bench(Path model, String seconds) throws IOException, InterruptedException {
+        return biotrain("bench", "--model=" + model, "--device=qemu:?icount=on", "--seconds=" + seconds);
+    }
+
+    @Test
     void everyReferenceVectorPasses() throws Exception {
         Path goldens = Requirements.shared("goldens");
 
