@@ -716,11 +716,6 @@ void bt_resident_init(bt_resident *resident, const bt_hal *hal, const bt_residen
     hal->notify(hal->context);
 }
 
-/* CRC-32C of count words and the sequence number that they belong to. */
-static uint32_t words_check(const uint32_t *words, uint32_t count, uint32_t sequence) {
-    return bt_crc32c(bt_crc32c(0, words, count * sizeof *words), &sequence, sizeof sequence);
-}
-
 uint32_t bt_resident_poll(bt_resident *resident) {
     const bt_hal *hal = resident->hal;
     bt_mailbox *mailbox = resident->memory.mailbox;
@@ -738,15 +733,16 @@ uint32_t bt_resident_poll(bt_resident *resident) {
     for (i = 0; i < BT_MAILBOX_ARGUMENTS; i++) {
         words[1u + i] = bt_word_load(&mailbox->arguments[i]);
     }
-    answer[0] =
-        words_check(words, 1u + BT_MAILBOX_ARGUMENTS, sequence) == bt_word_load(&mailbox->check)
-            ? serve(resident, words[0], words + 1, sequence, answer + 1)
-            : BT_RESULT_CRC;
+    answer[0] = bt_mailbox_check(words, 1u + BT_MAILBOX_ARGUMENTS, sequence) ==
+                        bt_word_load(&mailbox->check)
+                    ? serve(resident, words[0], words + 1, sequence, answer + 1)
+                    : BT_RESULT_CRC;
     bt_word_store(&mailbox->status, answer[0]);
     for (i = 0; i < BT_MAILBOX_RESULTS; i++) {
         bt_word_store(&mailbox->results[i], answer[1u + i]);
     }
-    bt_word_store(&mailbox->results_check, words_check(answer, 1u + BT_MAILBOX_RESULTS, sequence));
+    bt_word_store(&mailbox->results_check,
+                  bt_mailbox_check(answer, 1u + BT_MAILBOX_RESULTS, sequence));
     bt_word_store(&mailbox->state, BT_STATE_IDLE);
     hal->fence(hal->context);
     bt_word_store(&mailbox->completed, sequence);

@@ -13,6 +13,8 @@
 
 #include <stdint.h>
 
+#include "program/program.h"
+
 #define BT_MAILBOX_MAGIC 0x584D5442u /* "BTMX" */
 #define BT_PROTOCOL_VERSION 1u
 #define BT_STAGING_BUFFERS 2u
@@ -140,6 +142,11 @@ static inline void bt_word_store(uint32_t *word, uint32_t value) {
 #else
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 #endif
+}
+
+/* For check and results_check: CRC-32C of count words and the sequence number they belong to. */
+static inline uint32_t bt_mailbox_check(const uint32_t *words, uint32_t count, uint32_t sequence) {
+    return bt_crc32c(bt_crc32c(0, words, count * sizeof *words), &sequence, sizeof sequence);
 }
 
 #endif

@@ -91,18 +91,13 @@ static bt_status deadline_passed(bt_device *device) {
             mailbox->heartbeat, mailbox->record_count, mailbox->completed, device->sequence);
 }
 
-/* CRC-32C of count words and the sequence number that they belong to. */
-static uint32_t words_check(const uint32_t *words, uint32_t count, uint32_t sequence) {
-    return bt_crc32c(bt_crc32c(0, words, count * sizeof *words), &sequence, sizeof sequence);
-}
-
 /* Reads the answer to the completed command until it is whole. */
 static bt_status read_answer(bt_device *device) {
     const bt_mailbox *mailbox = &device->mailbox;
     for (uint32_t tries = 0; tries < BT_COMMAND_TRIES; tries++) {
         BT_TRY(read_device_words(device));
         if (mailbox->results_check ==
-            words_check(&mailbox->status, 1u + BT_MAILBOX_RESULTS, device->sequence)) {
+            bt_mailbox_check(&mailbox->status, 1u + BT_MAILBOX_RESULTS, device->sequence)) {
             return BT_OK;
         }
         bt_device_log(device, BT_LOG_WARNING, "%s: the answer came back damaged, reading it again.",
@@ -165,7 +160,8 @@ bt_status bt_command_post(bt_device *device, uint32_t command, const uint32_t *a
         memcpy(mailbox->arguments, arguments, count * sizeof *arguments);
     }
     mailbox->sequence = device->sequence + 1;
-    mailbox->check = words_check(&mailbox->command, 1u + BT_MAILBOX_ARGUMENTS, mailbox->sequence);
+    mailbox->check =
+        bt_mailbox_check(&mailbox->command, 1u + BT_MAILBOX_ARGUMENTS, mailbox->sequence);
     device->command = command;
     bt_status status =
         bt_device_write(device, BT_MAILBOX_ADDRESS(device, command), &mailbox->command,
