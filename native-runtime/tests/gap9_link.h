@@ -21,11 +21,13 @@
 #include "base/error.h"
 #include "link/link.h"
 #include "networks.h"
+#include "threads.h"
 
 typedef struct gap9_link {
     bt_link link;
     const char *machine;
     uint32_t workers;
+    uint32_t ram_bytes;
     pid_t process; /* 0: not started */
     uint32_t status_address;
     uint32_t debug_address; /* of __rt_debug_struct_ptr */
@@ -54,15 +56,16 @@ static inline bt_status gap9_stop(bt_link *link) {
 static inline bt_status gap9_start(bt_link *link) {
     gap9_link *gap9 = (gap9_link *)link;
     int output[2];
-    char workers[16], line[64] = "";
+    char workers[16], ram_bytes[16], line[64] = "";
     snprintf(workers, sizeof workers, "%u", gap9->workers);
+    snprintf(ram_bytes, sizeof ram_bytes, "%u", gap9->ram_bytes);
     if (pipe2(output, O_CLOEXEC) != 0) {
         BT_FAIL(BT_ERROR_IO, "pipe: %s.", strerror(errno));
     }
     gap9->process = fork();
     if (gap9->process == 0) {
         dup2(output[1], STDOUT_FILENO);
-        execl(gap9->machine, gap9->machine, workers, (char *)NULL);
+        execl(gap9->machine, gap9->machine, workers, ram_bytes, (char *)NULL);
         _exit(127);
     }
     close(output[1]);
@@ -141,6 +144,7 @@ static inline bt_link *gap9_link_open(const char *machine, uint32_t workers) {
     gap9_link *gap9 = calloc(1, sizeof *gap9);
     gap9->machine = machine;
     gap9->workers = workers;
+    gap9->ram_bytes = PMSIS_THREADS_RAM_BYTES;
     gap9->link.operations = &gap9_operations;
     gap9->link.name = "gap9";
     gap9->link.timeout_ms = 30000;

@@ -8,7 +8,6 @@
 #include "device_suite.h"
 #include "gap9_link.h"
 #include "hal/gap9/gap9.h"
-#include "threads.h"
 
 static bt_link *open_link(uint32_t workers) { return gap9_link_open(BT_GAP9_THREADS, workers); }
 
@@ -42,6 +41,31 @@ static void the_start_is_reported(void) {
     bt_session_close(session);
     bt_device_close(device);
     bt_program_free(program);
+}
+
+/* As a host without a mailbox to talk to reads it. */
+static void a_start_that_fails_says_where(void) {
+    bt_gap9_report report;
+    bt_link *link = open_link(8);
+    gap9_link *gap9 = (gap9_link *)link;
+    gap9->ram_bytes = 1u << 20;
+    require(gap9_start(link), "gap9_start");
+    do {
+        usleep(1000);
+        require(gap9_read(link, gap9->status_address, &report, sizeof report), "report");
+    } while (report.error == 0 && report.stage != BT_GAP9_SERVING);
+    CHECK(report.stage == BT_GAP9_RAM && report.error == -1, "stage %u, error %d", report.stage,
+          report.error);
+    link->operations->close(link);
+}
+
+static void the_largest_network_gives_the_bits_of_sim(void) {
+    bt_model *model = mi_bminet(32, 128, 1);
+    bt_training_options options = options_default();
+    bt_program *program = compile(model, &options, "gap9");
+    check_same("MI-BMINet F1=32", program, 8, 2, 1);
+    bt_program_free(program);
+    bt_model_free(model);
 }
 
 typedef struct killer {
@@ -89,9 +113,11 @@ static void a_device_that_stalls_runs_into_the_deadline(void) {
 
 int main(void) {
     RUN(the_start_is_reported);
+    RUN(a_start_that_fails_says_where);
     RUN(every_scheme_gives_the_bits_of_sim);
     RUN(every_optimizer_gives_the_bits_of_sim);
     RUN(a_larger_network_gives_the_bits_of_sim);
+    RUN(the_largest_network_gives_the_bits_of_sim);
     RUN(a_device_that_ends_ends_the_step_with_an_error);
     RUN(a_device_that_stalls_runs_into_the_deadline);
     RUN(a_long_command_can_be_aborted);

@@ -166,4 +166,4 @@ uint32_t bt_resident_poll(bt_resident *resident) {
 void *volatile __rt_debug_struct_ptr;
 int bt_gap9_main(void);
 
-int main(void) { return pmsis_threads_run(8, bt_gap9_main); }
+int main(void) { return pmsis_threads_run(8, PMSIS_THREADS_RAM_BYTES, bt_gap9_main); }

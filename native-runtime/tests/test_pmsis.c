@@ -221,7 +221,7 @@ static int run_machine(int (*firmware)(void), char *message, size_t size) {
     pid_t machine = fork();
     if (machine == 0) {
         dup2(messages[1], STDERR_FILENO);
-        _exit(pmsis_threads_run(8, firmware));
+        _exit(pmsis_threads_run(8, PMSIS_THREADS_RAM_BYTES, firmware));
     }
     close(messages[1]);
     size_t length = 0;

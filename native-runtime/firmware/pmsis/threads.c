@@ -29,7 +29,6 @@
 #define STACK_BYTES                                                                                \
     0x100000u /* of the fabric controller; more than a chip's, for the host's code */
 #define RAM_ADDRESS 0x80000000u
-#define RAM_BYTES 0x2000000u
 #define RAM_OWN_BYTES 16u
 
 #define GUARD 0x6B6B6B6B6B6B6B6Bull
@@ -63,7 +62,7 @@ static struct {
     uint32_t workers;
     heap l1, l2;
     uint8_t *ram;
-    uint32_t ram_used;
+    uint32_t ram_bytes, ram_used;
     uint8_t *fabric_stack;
     uint32_t millivolts, hz[4];
     bool open;     /* the cluster */
@@ -250,13 +249,13 @@ void pi_open_from_conf(pi_device_t *device, void *conf) {
 
 void pi_default_ram_conf_init(struct pi_default_ram_conf *conf) {
     memset(conf, 0, sizeof *conf);
-    conf->ram_size = (int)RAM_BYTES;
+    conf->ram_size = (int)m.ram_bytes;
 }
 
 int32_t pi_ram_open(struct pi_device *device) {
     on_fabric("pi_ram_open");
     const struct pi_default_ram_conf *conf = device->config;
-    if (conf == NULL || conf->ram_size != (int)RAM_BYTES) {
+    if (conf == NULL || conf->ram_size != (int)m.ram_bytes) {
         violation("pi_ram_open without a configuration from pi_default_ram_conf_init.");
     }
     m.ram_open = true;
@@ -270,7 +269,7 @@ int pi_ram_alloc(struct pi_device *device, uint32_t *address, uint32_t size) {
     if (!m.ram_open) {
         violation("pi_ram_alloc, but the external memory is not open.");
     }
-    if (size > RAM_BYTES - m.ram_used) {
+    if (size > m.ram_bytes - m.ram_used) {
         return -1;
     }
     *address = RAM_ADDRESS + m.ram_used;
@@ -667,11 +666,12 @@ static void *fabric_main(void *argument) {
     return (void *)(intptr_t)firmware();
 }
 
-int pmsis_threads_run(uint32_t workers, int (*firmware)(void)) {
+int pmsis_threads_run(uint32_t workers, uint32_t ram_bytes, int (*firmware)(void)) {
     pthread_attr_t attributes;
     pthread_t fabric;
     void *argument, *result;
     m.workers = workers;
+    m.ram_bytes = ram_bytes;
     m.millivolts = 800;
     m.hz[PI_FREQ_DOMAIN_FC] = 50000000u;
     m.hz[PI_FREQ_DOMAIN_PERIPH] = 160000000u;
@@ -680,12 +680,12 @@ int pmsis_threads_run(uint32_t workers, int (*firmware)(void)) {
     m.l2.begin = map_low(L2_ADDRESS + L2_OWN_BYTES, m.l2.bytes, PROT_READ | PROT_WRITE);
     make_noise(m.l2.begin, m.l2.bytes);
     m.fabric_stack = map_low(0x30000000u, STACK_BYTES, PROT_READ | PROT_WRITE);
-    m.ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE,
+    m.ram = mmap(NULL, ram_bytes, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (workers < 1 || workers > MAX_WORKERS || m.ram == MAP_FAILED) {
         violation("a machine with %u workers and %u bytes of external memory cannot be made; "
                   "workers are 1 to 8.",
-                  workers, RAM_BYTES);
+                  workers, ram_bytes);
     }
     pthread_attr_init(&attributes);
     pthread_attr_setstack(&attributes, m.fabric_stack, STACK_BYTES);

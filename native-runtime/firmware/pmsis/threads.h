@@ -18,12 +18,14 @@
 
 #define PMSIS_THREADS_VIOLATION 70
 
+#define PMSIS_THREADS_RAM_BYTES 0x2000000u /* of the EVK's external memory */
+
 /*
  * Runs a firmware's main on the fabric controller of a machine whose cluster has workers (1 … 8)
- * besides its controller; returns what it returns. Ends the process, saying why, if the host cannot
- * give the machine's memory.
+ * besides its controller, with ram_bytes of external memory; returns what it returns. Ends the
+ * process, saying why, if the host cannot give the machine's memory.
  */
-int pmsis_threads_run(uint32_t workers, int (*firmware)(void));
+int pmsis_threads_run(uint32_t workers, uint32_t ram_bytes, int (*firmware)(void));
 
 /* Bytes of each worker's stack that the machine itself writes at every fork. */
 #define PMSIS_THREADS_FRAME_BYTES 256u

@@ -74,19 +74,11 @@ typedef struct gap9_device {
 
 static gap9_device gap9;
 
-/* The start, or later a job, failed: the debugger finds the reason in bt_gap9_status. */
-static void fail(uint32_t stage, int32_t error) {
+/* The start, or later a job, failed: the debugger finds stage and error in bt_gap9_status. */
+static void check(int32_t error) {
     bt_gap9_status.error = error;
-    bt_gap9_status.stage = stage;
-    for (;;) {
+    while (error != 0) {
         pi_time_wait_us(BT_FAILED_SLEEP_US);
-    }
-}
-
-static void require(uint32_t stage, int32_t error) {
-    bt_gap9_status.stage = stage;
-    if (error != 0) {
-        fail(stage, error);
     }
 }
 
@@ -112,16 +104,12 @@ static void on_worker(void *unused) {
 static void on_controller(void *unused) { pi_cl_team_fork((int)gap9.workers, on_worker, unused); }
 
 static void gap9_run_on_cores(void *context, bt_core_fn fn, void *argument) {
-    int error;
     (void)context;
     gap9.fn = fn;
     gap9.argument = argument;
     pi_cluster_task(&gap9.task, on_controller, 0);
     pi_cluster_task_stacks(&gap9.task, gap9.stacks, BT_GAP9_WORKER_STACK_BYTES);
-    error = pi_cluster_send_task_to_cl(&gap9.cluster, &gap9.task);
-    if (error != 0) {
-        fail(BT_GAP9_CORES, error);
-    }
+    check(pi_cluster_send_task_to_cl(&gap9.cluster, &gap9.task));
 }
 
 /* ------------------------------------------------------------------- DMA, on the first worker */
@@ -367,13 +355,16 @@ static void nothing(void *argument, const bt_team *team) {
 }
 
 static void start(void) {
-    bt_gap9_status.stage = BT_GAP9_STARTED;
-    require(BT_GAP9_CLUSTER, open_cluster());
+    bt_gap9_status.stage = BT_GAP9_CLUSTER;
+    check(open_cluster());
     set_clocks();
-    require(BT_GAP9_L1, reserve_l1());
+    bt_gap9_status.stage = BT_GAP9_L1;
+    check(reserve_l1());
     paint_stacks();
-    require(BT_GAP9_L2, reserve_l2());
-    require(BT_GAP9_RAM, open_ram());
+    bt_gap9_status.stage = BT_GAP9_L2;
+    check(reserve_l2());
+    bt_gap9_status.stage = BT_GAP9_RAM;
+    check(open_ram());
     bt_gap9_status.stage = BT_GAP9_CORES;
     gap9_run_on_cores(0, nothing, 0);
 }

@@ -23,15 +23,14 @@
 /* L3: 32 MiB less what the SDK's allocator keeps. */
 #define BT_GAP9_L3_BYTES 33488896u
 
-/* How far the firmware has come. */
+/* What the firmware is doing. */
 enum {
-    BT_GAP9_STARTED = 1,
-    BT_GAP9_CLUSTER = 2, /* opens the cluster */
-    BT_GAP9_L1 = 3,      /* reserves stacks and arena in L1 */
-    BT_GAP9_L2 = 4,      /* reserves the arena in L2 */
-    BT_GAP9_RAM = 5,     /* opens and reserves the external memory */
-    BT_GAP9_CORES = 6,   /* runs an empty job on all workers */
-    BT_GAP9_SERVING = 7  /* serves the mailbox, for ever */
+    BT_GAP9_CLUSTER = 1, /* opens the cluster */
+    BT_GAP9_L1 = 2,      /* reserves stacks and arena in L1 */
+    BT_GAP9_L2 = 3,      /* reserves the arena in L2 */
+    BT_GAP9_RAM = 4,     /* opens and reserves the external memory */
+    BT_GAP9_CORES = 5,   /* runs an empty job on all workers */
+    BT_GAP9_SERVING = 6  /* serves the mailbox, for ever */
 };
 
 /* Symbol bt_gap9_status. */
