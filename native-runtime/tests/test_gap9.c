@@ -20,6 +20,10 @@ static void the_start_is_reported(void) {
     bt_session *session = session_open(device, program);
     upload_noise(session, program, 2, 11);
     require(train(session, 1, 8), "bt_session_train");
+    bt_statistics statistics = {.struct_size = sizeof statistics};
+    require(bt_session_statistics(session, &statistics), "bt_session_statistics");
+    CHECK(statistics.cycles > 0 && statistics.micro_steps == 8, "%llu cycles in %llu micro-steps",
+          (unsigned long long)statistics.cycles, (unsigned long long)statistics.micro_steps);
     require(gap9_read(device->link, gap9->status_address, &report, sizeof report), "report");
     CHECK(report.stage == BT_GAP9_SERVING && report.error == 0, "stage %u, error %d", report.stage,
           report.error);
