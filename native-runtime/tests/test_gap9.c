@@ -72,18 +72,6 @@ static void the_largest_network_gives_the_bits_of_sim(void) {
     bt_model_free(model);
 }
 
-typedef struct killer {
-    pid_t victim;
-    int signal;
-} killer;
-
-static void *kill_later(void *argument) {
-    const killer *k = argument;
-    usleep(200000);
-    kill(k->victim, k->signal);
-    return NULL;
-}
-
 /* Signals the device's process in the middle of a command, and says how the command ended. */
 static bt_status train_and_signal(int signal, uint32_t timeout_ms) {
     bt_program *program = epidenet_program();
