@@ -201,6 +201,7 @@ static void norm_shapes_agree(void) {
             }
             parameter_operand(c, p.with_scale, p.parameters, copy(before, p.parameters), dscale);
             parameter_operand(c, p.with_bias, p.parameters, before, dbias);
+            case_vector(c, partials_of(&p), NULL, NULL);
             norm_attributes(c, &p);
             c->tolerance = 4e-6;
             check_case(c);

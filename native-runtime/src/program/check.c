@@ -28,7 +28,7 @@ static const bt_signature signatures[BT_OPCODE_COUNT] = {
     [BT_OPCODE_MATMUL] = {"fffF", 1u << 2, 11},
     [BT_OPCODE_NORM_FORWARD] = {"sffSFF", 1u << 1 | 1u << 2, 6},
     [BT_OPCODE_NORM_GRAD_INPUT] = {"fsffSF", 1u << 2, 6},
-    [BT_OPCODE_NORM_GRAD_PARAMETERS] = {"fffFF", 1u << 3 | 1u << 4, 6},
+    [BT_OPCODE_NORM_GRAD_PARAMETERS] = {"fffFFF", 1u << 3 | 1u << 4, 6},
     [BT_OPCODE_BATCH_NORM_FORWARD] = {"fffFFFF", 0, 5},
     [BT_OPCODE_BATCH_NORM_GRAD_INPUT] = {"fsffS", 0, 5},
     [BT_OPCODE_BATCH_NORM_GRAD_PARAMETERS] = {"fffFF", 1u << 3 | 1u << 4, 5},
@@ -382,7 +382,7 @@ static uint32_t shapes_fit(const bt_call *call) {
         return elements_equal(call, 0, 1) && elements_are(call, 4, bt_tensor_elements(t[0])) &&
                check_norm(call, 0, 2, BT_NO_TENSOR, 3, 5);
     case BT_OPCODE_NORM_GRAD_PARAMETERS:
-        return elements_equal(call, 0, 1) && check_norm(call, 0, 3, 4, 2, BT_NO_TENSOR);
+        return elements_equal(call, 0, 1) && check_norm(call, 0, 3, 4, 2, 5);
     case BT_OPCODE_NORM_SUMS:
         return check_norm(call, 0, BT_NO_TENSOR, BT_NO_TENSOR, BT_NO_TENSOR, 1);
     case BT_OPCODE_NORM_SQUARES:

@@ -97,7 +97,8 @@ typedef struct bt_tensor {
                                                          (batch,m,k), of b (batch,k,n), accumulate */ \
     X(NORM_FORWARD, "norm.forward")                   /* x scale? bias? y stats partials | norm */    \
     X(NORM_GRAD_INPUT, "norm.grad_input")             /* x dy scale? stats dx partials | norm */      \
-    X(NORM_GRAD_PARAMETERS, "norm.grad_parameters")   /* x dy stats dscale+=? dbias+=? | norm */      \
+    X(NORM_GRAD_PARAMETERS, "norm.grad_parameters")   /* x dy stats dscale+=? dbias+=? partials       \
+                                                         | norm */                                    \
     X(BATCH_NORM_FORWARD, "batch_norm.forward")       /* x scale bias mean+= var+= y stats | bn */    \
     X(BATCH_NORM_GRAD_INPUT, "batch_norm.grad_input") /* x dy scale stats dx | bn */                  \
     X(BATCH_NORM_GRAD_PARAMETERS,                                                                     \
@@ -192,7 +193,7 @@ uint32_t bt_activation_keeps_output(uint32_t function);
 #define BT_REDUCTION_BLOCK 256u
 
 /*
- * Floats that NORM_FORWARD and NORM_GRAD_INPUT need for block sums, two per block. A block never
+ * Floats that NORM_FORWARD and both its gradients need for block sums, two per block. A block never
  * crosses a channel, so that a group may be processed channel by channel: with span > 1 every
  * channel of the group has ceil(span / BT_REDUCTION_BLOCK) blocks; with span 1 blocks run along the
  * row.

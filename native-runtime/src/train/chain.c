@@ -486,9 +486,11 @@ static void emit_norm_parameters(bt_emitter *emitter, const bt_chain *chain, uin
                            ? bt_gradient_open(emitter, &scope.node, i + 1, true)
                            : BT_NO_TENSOR;
     }
+    uint32_t partials =
+        bt_emit_scratch(emitter, BT_DTYPE_F32, bt_norm_partials(n.rows, n.of_group, n.span));
     bt_emit(emitter, BT_OPCODE_NORM_GRAD_PARAMETERS,
             BT_OPERANDS(x, dy, row_pairs_of(emitter, chain, &n, chain->statistics[layer], part),
-                        gradients[0], gradients[1]),
+                        gradients[0], gradients[1], partials),
             NORM_PART_ATTRIBUTES(n));
     leave_part(emitter, &scope);
 }
