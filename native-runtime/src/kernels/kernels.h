@@ -48,7 +48,8 @@
     X(NORM_FOLD, bt_norm_fold)                                                                     \
     X(NORM_APPLY, bt_norm_apply)                                                                   \
     X(NORM_GRAD_SUMS, bt_norm_grad_sums)                                                           \
-    X(NORM_GRAD_APPLY, bt_norm_grad_apply)
+    X(NORM_GRAD_APPLY, bt_norm_grad_apply)                                                         \
+    X(CONVERT, bt_convert)
 
 #define BT_KERNEL_DECLARE(opcode, name)                                                            \
     void BT_KERNEL(name)(const bt_call *call, const bt_team *team);

@@ -292,7 +292,7 @@ static void find_candidates(recompute *c, const usage *usages, uint64_t peak) {
         const bt_ir_tensor *tensor = &ir->tensors[i];
         const usage *u = &usages[i];
         if (tensor->storage == i && tensor->residence == BT_RESIDENCE_TRANSIENT &&
-            tensor->name == NULL && bt_ir_bytes(tensor) >= peak / BT_STASH_SHARE &&
+            tensor->name == NULL && tensor->dtype != BT_DTYPE_F16 && bt_ir_bytes(tensor) >= peak / BT_STASH_SHARE &&
             u->first_write != BT_NO_TENSOR && u->first_write == u->last_write &&
             u->first_write < c->turn && u->last_read != BT_NO_TENSOR && u->last_read > c->turn &&
             is_repeatable(ir, usages, u->first_write)) {

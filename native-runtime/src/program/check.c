@@ -8,11 +8,12 @@
 #define BT_MAX_EXTENT 65535  /* of kernels, strides, pads and dilations */
 #define BT_MAX_WINDOW 65536u /* elements of a pooling window: its indices fit 16 bits */
 #define BT_ANY_COUNT 0xFFu
+#define BT_MAX_SCALE 24 /* of halves, as a power of two */
 
 /*
  * types: one letter per operand, upper case if the instruction writes it: f F32, i I32, u U8 or
- * U16, s F32 that may be the same bytes as the S of its instruction, which then works in place.
- * optional: bit per operand that may be absent.
+ * U16, h F32 or F16, s F32 that may be the same bytes as the S of its instruction, which then works
+ * in place. optional: bit per operand that may be absent.
  */
 typedef struct bt_signature {
     const char *types;
@@ -61,6 +62,7 @@ static const bt_signature signatures[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_APPLY] = {"sfffS", 1u << 1 | 1u << 2, 6},
     [BT_OPCODE_NORM_GRAD_SUMS] = {"ffffF", 1u << 2, 6},
     [BT_OPCODE_NORM_GRAD_APPLY] = {"fsfffS", 1u << 2, 6},
+    [BT_OPCODE_CONVERT] = {"hH", 0, 1},
 };
 
 static uint32_t type_fits(char type, uint32_t dtype) {
@@ -70,6 +72,9 @@ static uint32_t type_fits(char type, uint32_t dtype) {
     case 'u':
     case 'U':
         return dtype == BT_DTYPE_U8 || dtype == BT_DTYPE_U16;
+    case 'h':
+    case 'H':
+        return dtype == BT_DTYPE_F32 || dtype == BT_DTYPE_F16;
     default:
         return dtype == BT_DTYPE_F32;
     }
@@ -451,6 +456,9 @@ static uint32_t shapes_fit(const bt_call *call) {
         return check_loss(call) && elements_equal(call, 0, 1);
     case BT_OPCODE_ZERO:
         return 1;
+    case BT_OPCODE_CONVERT:
+        return t[0]->dtype != t[1]->dtype && elements_equal(call, 0, 1) &&
+               within(a[0], -BT_MAX_SCALE, BT_MAX_SCALE);
     case BT_OPCODE_SGD:
         return elements_equal(call, 0, 2) && within(a[2], 0, 1);
     case BT_OPCODE_ADAM:

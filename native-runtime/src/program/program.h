@@ -30,7 +30,16 @@
 /* Arenas, by memory level. */
 enum { BT_LEVEL_L1 = 0, BT_LEVEL_L2 = 1, BT_LEVEL_L3 = 2, BT_LEVEL_COUNT = 3 };
 
-enum { BT_DTYPE_F32 = 0, BT_DTYPE_I32 = 1, BT_DTYPE_U16 = 2, BT_DTYPE_U8 = 3, BT_DTYPE_COUNT = 4 };
+/* F16, IEEE half precision, is for keeping only: CONVERT makes F32 of it, with which all else
+ * computes. */
+enum {
+    BT_DTYPE_F32 = 0,
+    BT_DTYPE_I32 = 1,
+    BT_DTYPE_U16 = 2,
+    BT_DTYPE_U8 = 3,
+    BT_DTYPE_F16 = 4,
+    BT_DTYPE_COUNT = 5
+};
 
 enum {
     BT_SEQUENCE_BEGIN = 0,    /* clear the gradients: once per step */
@@ -138,7 +147,9 @@ typedef struct bt_tensor {
                                                quantity */                                            \
     X(NORM_APPLY, "norm.apply")             /* x scale? bias? stats y | norm */                       \
     X(NORM_GRAD_SUMS, "norm.grad_sums")     /* x dy scale? stats partials | norm */                   \
-    X(NORM_GRAD_APPLY, "norm.grad_apply")   /* x dy scale? stats means dx | norm */
+    X(NORM_GRAD_APPLY, "norm.grad_apply")   /* x dy scale? stats means dx | norm */                   \
+    X(CONVERT, "convert")                   /* x y | exponent; one is F32, the other F16 and          \
+                                               holds the numbers times 2^exponent */
 
 /*
  * norm attributes (group, layer and instance normalisation): rows, row_length, groups, channels per

@@ -9,6 +9,10 @@
 /* A convolution with at least this part of the network's multiply-adds is not computed twice. */
 #define BT_CHAIN_COSTLY_SHARE 4u
 
+/* Kept gradients are scaled by 2^12 in half precision: a map's gradients are often below 2^-14, the
+ * least half with all its bits, and never near 16, the largest that fits then. */
+#define BT_GRADIENT_EXPONENT 12
+
 /* Value 0 is the chain's input, value i the output of layer i - 1; each with one tensor per part.
  */
 typedef uint32_t part_tensors[BT_CHAIN_MAX_LAYERS + 1][BT_CHAIN_MAX_PARTS];
@@ -411,14 +415,16 @@ static uint32_t part_value(bt_emitter *emitter, bt_chain *chain, uint32_t value,
     if (value == 0) {
         return emitter->tensors[value_at(emitter, chain, 0)];
     }
-    if (chain->values[value][part] != BT_NO_TENSOR) {
-        return chain->values[value][part];
-    }
     if (chain->pass_values[value] == BT_NO_TENSOR) {
-        chain->pass_values[value] = emit_part(emitter, chain, value - 1, part);
-        if (chain->keeps_value[value]) {
-            chain->values[value][part] = chain->pass_values[value];
+        uint32_t *kept = &chain->values[value][part];
+        uint32_t made = BT_NO_TENSOR;
+        if (*kept == BT_NO_TENSOR) {
+            made = emit_part(emitter, chain, value - 1, part);
+            *kept = chain->keeps_value[value] ? bt_emit_stash(emitter, made, 0) : BT_NO_TENSOR;
         }
+        /* A value that is kept rounded is rounded for all passes, so that statistics fit it. */
+        chain->pass_values[value] =
+            *kept == BT_NO_TENSOR ? made : bt_emit_unstash(emitter, *kept, 0);
     }
     return chain->pass_values[value];
 }
@@ -572,14 +578,17 @@ static uint32_t part_gradient(bt_emitter *emitter, bt_chain *chain, uint32_t val
     if (value == chain->layers) {
         return slice(emitter, chain, chain->output_gradient, 1, part);
     }
-    if (chain->gradients[value][part] != BT_NO_TENSOR) {
-        return chain->gradients[value][part];
-    }
     if (chain->pass_gradients[value] == BT_NO_TENSOR) {
-        chain->pass_gradients[value] = emit_layer_backward(emitter, chain, value, part, true);
-        if (chain->keeps_gradient[value]) {
-            chain->gradients[value][part] = chain->pass_gradients[value];
+        uint32_t *kept = &chain->gradients[value][part];
+        uint32_t made = BT_NO_TENSOR;
+        if (*kept == BT_NO_TENSOR) {
+            made = emit_layer_backward(emitter, chain, value, part, true);
+            *kept = chain->keeps_gradient[value]
+                        ? bt_emit_stash(emitter, made, BT_GRADIENT_EXPONENT)
+                        : BT_NO_TENSOR;
         }
+        chain->pass_gradients[value] =
+            *kept == BT_NO_TENSOR ? made : bt_emit_unstash(emitter, *kept, BT_GRADIENT_EXPONENT);
     }
     return chain->pass_gradients[value];
 }

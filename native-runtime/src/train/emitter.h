@@ -45,6 +45,14 @@ uint32_t bt_emit_result(const bt_emitter *emitter, const bt_node *node);
 /* A nameless vector that lives within the sequence. */
 uint32_t bt_emit_scratch(bt_emitter *emitter, uint32_t dtype, uint32_t elements);
 
+/*
+ * Keeps a tensor for later, in half precision if the options say so; a half holds it times
+ * 2^exponent. What is returned is read by bt_emit_unstash.
+ */
+uint32_t bt_emit_stash(bt_emitter *emitter, uint32_t tensor, int32_t exponent);
+/* What bt_emit_stash has kept, in single precision; made anew if it is in half precision. */
+uint32_t bt_emit_unstash(bt_emitter *emitter, uint32_t kept, int32_t exponent);
+
 /* Lists: BT_OPERANDS(…), BT_ATTRIBUTES(…). */
 void bt_emit(bt_emitter *emitter, uint32_t opcode, uint32_t operand_count, const uint32_t *operands,
              uint32_t attribute_count, const int32_t *attributes);
