@@ -185,7 +185,7 @@ void BT_KERNEL(bt_norm_forward)(const bt_call *call, const bt_team *team) {
 }
 
 /*
- * x dy scale? stats dx partials; dx may take the place of dy. With g = dy * scale and the
+ * x dy scale? stats dx partials; dx may take the place of x or dy. With g = dy * scale and the
  * normalised n = (x - mean) * inverse: dx = inverse * (g - mean(g) - n * mean(g * n)).
  */
 void BT_KERNEL(bt_norm_grad_input)(const bt_call *call, const bt_team *team) {
@@ -372,7 +372,7 @@ void BT_KERNEL(bt_norm_grad_sums)(const bt_call *call, const bt_team *team) {
     }
 }
 
-/* x dy scale? stats means dx; dx may take the place of dy. */
+/* x dy scale? stats means dx; dx may take the place of x or dy. */
 void BT_KERNEL(bt_norm_grad_apply)(const bt_call *call, const bt_team *team) {
     rows_view v = rows_view_get(call);
     const float *x = bt_call_operand(call, 0);

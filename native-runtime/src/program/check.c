@@ -28,7 +28,7 @@ static const bt_signature signatures[BT_OPCODE_COUNT] = {
     [BT_OPCODE_CHANNEL_SUM] = {"fF", 0, 3},
     [BT_OPCODE_MATMUL] = {"fffF", 1u << 2, 11},
     [BT_OPCODE_NORM_FORWARD] = {"sffSFF", 1u << 1 | 1u << 2, 6},
-    [BT_OPCODE_NORM_GRAD_INPUT] = {"fsffSF", 1u << 2, 6},
+    [BT_OPCODE_NORM_GRAD_INPUT] = {"ssffSF", 1u << 2, 6},
     [BT_OPCODE_NORM_GRAD_PARAMETERS] = {"fffFFF", 1u << 3 | 1u << 4, 6},
     [BT_OPCODE_BATCH_NORM_FORWARD] = {"fffFFFF", 0, 5},
     [BT_OPCODE_BATCH_NORM_GRAD_INPUT] = {"fsffS", 0, 5},
@@ -61,7 +61,7 @@ static const bt_signature signatures[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_FOLD] = {"fF", 0, 5},
     [BT_OPCODE_NORM_APPLY] = {"sfffS", 1u << 1 | 1u << 2, 6},
     [BT_OPCODE_NORM_GRAD_SUMS] = {"ffffF", 1u << 2, 6},
-    [BT_OPCODE_NORM_GRAD_APPLY] = {"fsfffS", 1u << 2, 6},
+    [BT_OPCODE_NORM_GRAD_APPLY] = {"ssfffS", 1u << 2, 6},
     [BT_OPCODE_CONVERT] = {"hH", 0, 1},
 };
 

@@ -26,6 +26,7 @@ struct bt_chain {
     /* State while a sequence is emitted: what lasts, and what lasts for one part of one pass. */
     uint32_t output;                                         /* whole */
     uint32_t output_gradient;                                /* whole */
+    uint32_t input_gradient;                                 /* whole, or BT_NO_TENSOR */
     uint32_t statistics[BT_CHAIN_MAX_LAYERS];                /* of normalisations: per row */
     uint32_t means[BT_CHAIN_MAX_LAYERS];                     /* of their gradients: per row */
     uint32_t saved[BT_CHAIN_MAX_LAYERS][BT_CHAIN_MAX_PARTS]; /* what forward rules save */
@@ -186,6 +187,16 @@ static void follow(const bt_emitter *emitter, const bt_node *first, uint32_t par
     decide_what_to_keep(emitter, chain);
 }
 
+/* A convolution that is the first layer to be trained, or a normalisation. */
+static bool may_begin(const bt_emitter *emitter, const bt_node *node) {
+    if (!emitter->live[node->output] || bt_chain_of(emitter, node->index) != NULL) {
+        return false;
+    }
+    return is_norm(node) ? is_channel_wise(emitter, node)
+                         : reads_all(node) && has_own_parameters(emitter, node) &&
+                               !bt_gradient_wanted(emitter, node, 0);
+}
+
 void bt_chains_find(bt_emitter *emitter, uint32_t parts) {
     const bt_model *model = emitter->model;
     emitter->chains = calloc(model->node_count + 1, sizeof(bt_chain));
@@ -197,8 +208,7 @@ void bt_chains_find(bt_emitter *emitter, uint32_t parts) {
     parts = parts < BT_CHAIN_MAX_PARTS ? parts : BT_CHAIN_MAX_PARTS;
     for (uint32_t i = 0; i < model->node_count && emitter->options->micro_batch == 1; i++) {
         const bt_node *node = &model->nodes[i];
-        if (emitter->live[node->output] && reads_all(node) && has_own_parameters(emitter, node) &&
-            !bt_gradient_wanted(emitter, node, 0) && bt_chain_of(emitter, i) == NULL) {
+        if (may_begin(emitter, node)) {
             bt_chain *chain = &emitter->chains[emitter->chain_count];
             follow(emitter, node, parts, chain);
             emitter->chain_count += chain->layers > 0;
@@ -413,7 +423,9 @@ static uint32_t emit_part(bt_emitter *emitter, bt_chain *chain, uint32_t layer, 
 /* One part of a value, computed if it is not there. */
 static uint32_t part_value(bt_emitter *emitter, bt_chain *chain, uint32_t value, uint32_t part) {
     if (value == 0) {
-        return emitter->tensors[value_at(emitter, chain, 0)];
+        uint32_t input = emitter->tensors[value_at(emitter, chain, 0)];
+        return reads_all(node_at(emitter, chain, 0)) ? input
+                                                     : slice(emitter, chain, input, 1, part);
     }
     if (chain->pass_values[value] == BT_NO_TENSOR) {
         uint32_t *kept = &chain->values[value][part];
@@ -517,7 +529,8 @@ static uint32_t emit_norm_gradient(bt_emitter *emitter, bt_chain *chain, uint32_
         bt_emit(emitter, BT_OPCODE_NORM_GRAD_SUMS, BT_OPERANDS(x, dy, scale, statistics, out),
                 NORM_PART_ATTRIBUTES(n));
     } else {
-        out = bt_gradient_open(emitter, &scope.node, 0, false);
+        out = layer == 0 ? slice(emitter, chain, chain->input_gradient, 1, part)
+                         : bt_gradient_open(emitter, &scope.node, 0, false);
         uint32_t means = row_pairs_of(emitter, chain, &n, chain->means[layer], part);
         bt_emit(emitter, BT_OPCODE_NORM_GRAD_APPLY,
                 BT_OPERANDS(x, dy, scale, statistics, means, out), NORM_PART_ATTRIBUTES(n));
@@ -616,6 +629,40 @@ static void emit_pass(bt_emitter *emitter, bt_chain *chain, uint32_t layer) {
     }
 }
 
+/* The node that makes a value, or NULL. */
+static const bt_node *maker_of(const bt_emitter *emitter, uint32_t value) {
+    const bt_model *model = emitter->model;
+    for (uint32_t i = 0; i < model->node_count; i++) {
+        if (model->nodes[i].output == value) {
+            return &model->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+/* Where the gradient of the chain's input goes: in place of the input if only this chain reads it.
+ * The backward rule of a convolution, for one, does not read what it has made. */
+static uint32_t place_input_gradient(const bt_emitter *emitter, const bt_chain *chain) {
+    uint32_t value = value_at(emitter, chain, 0);
+    const bt_node *maker = maker_of(emitter, value);
+    uint32_t x = emitter->tensors[value];
+    if (emitter->ir->status == BT_OK && maker != NULL && maker->row->op == BT_OP_CONV &&
+        only_reader(emitter, value) != NULL && emitter->ir->tensors[x].storage == x) {
+        return bt_ir_view(emitter->ir, x, &emitter->shapes[value]);
+    }
+    return bt_ir_tensor_new(emitter->ir, BT_RESIDENCE_TRANSIENT, BT_DTYPE_F32,
+                            &emitter->shapes[value], "", NULL);
+}
+
+static void hand_on_gradient(bt_emitter *emitter, bt_chain *chain) {
+    chain->input_gradient = place_input_gradient(emitter, chain);
+    for (uint32_t part = 0; part < chain->parts; part++) {
+        begin_part(chain);
+        emit_norm_gradient(emitter, chain, 0, part, BT_NO_TENSOR);
+    }
+    bt_gradient_close(emitter, node_at(emitter, chain, 0), 0, chain->input_gradient);
+}
+
 void bt_chain_backward(bt_emitter *emitter, bt_chain *chain, uint32_t dy) {
     uint32_t lowest = 0;
     while (!emitter->needs_gradient[node_at(emitter, chain, lowest)->output]) {
@@ -626,5 +673,8 @@ void bt_chain_backward(bt_emitter *emitter, bt_chain *chain, uint32_t dy) {
         if (layer == lowest || is_norm(node_at(emitter, chain, layer))) {
             emit_pass(emitter, chain, layer);
         }
+    }
+    if (bt_gradient_wanted(emitter, node_at(emitter, chain, 0), 0)) {
+        hand_on_gradient(emitter, chain);
     }
 }
