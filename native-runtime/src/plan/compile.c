@@ -5,8 +5,8 @@
 #include "plan/program_object.h"
 #include "plan/writer.h"
 
-/* Recomputation adds at most this part of a training program's multiply-adds. */
-#define BT_RECOMPUTE_SHARE 4u
+/* Recomputation adds at most this part of a training program's multiply-adds: 3/8. */
+#define BT_RECOMPUTE_SHARE(macs) ((macs) / 8 * 3)
 
 /* Bytes of a program that devices have room for. */
 #define BT_PROGRAM_LIMIT 131072u
@@ -127,9 +127,9 @@ static void variant_free(variant *v) {
 
 /* Of a program with its chains in parts; *out is freed by the caller in any case. */
 static bt_status variant_make(const bt_model *model, const bt_training_options *options,
-                              const bt_target *target, const bt_passes *passes, uint32_t parts,
-                              uint64_t most_macs, variant *out) {
-    BT_TRY(bt_training_build_in_parts(model, options, parts, &out->training));
+                              const bt_target *target, const bt_passes *passes,
+                              const bt_partition *partition, uint64_t most_macs, variant *out) {
+    BT_TRY(bt_training_build_in_parts(model, options, partition, &out->training));
     bt_ir *ir = &out->training.ir;
     uint64_t macs = macs_of(ir, BT_SEQUENCE_TRAIN);
     if (passes->recompute) {
@@ -153,11 +153,13 @@ static bool variant_is_better(const variant *a, const variant *b) {
 static bt_status search_variants(const bt_model *model, const bt_training_options *options,
                                  const bt_target *target, const bt_passes *passes,
                                  uint64_t most_macs, variant *best) {
-    static const uint32_t parts[] = {1, 2, 4, 8, 16};
-    uint32_t count = passes->chains ? sizeof parts / sizeof parts[0] : 1;
+    static const bt_partition partitions[] = {{1, 0},  {2, 0},  {4, 0},  {8, 0},
+                                              {16, 0}, {16, 2}, {16, 4}, {16, 6}};
+    uint32_t count = passes->chains ? sizeof partitions / sizeof partitions[0] : 1;
     for (uint32_t i = 0; i < count; i++) {
         variant next = {0};
-        bt_status status = variant_make(model, options, target, passes, parts[i], most_macs, &next);
+        bt_status status =
+            variant_make(model, options, target, passes, &partitions[i], most_macs, &next);
         if (status == BT_OK && (i == 0 || (next.is_small && next.macs <= most_macs &&
                                            variant_is_better(&next, best)))) {
             variant swapped = *best;
@@ -174,7 +176,7 @@ static bt_status search_variants(const bt_model *model, const bt_training_option
 static bt_status choose_variant(const bt_model *model, const bt_training_options *options,
                                 const bt_target *target, const bt_passes *passes,
                                 uint64_t plain_macs, variant *best) {
-    uint64_t most_macs = plain_macs + plain_macs / BT_RECOMPUTE_SHARE;
+    uint64_t most_macs = plain_macs + BT_RECOMPUTE_SHARE(plain_macs);
     BT_TRY(search_variants(model, options, target, passes, most_macs, best));
     if (best->plan.peak_bytes[BT_LEVEL_L2] > target->l2_bytes) {
         variant_free(best);

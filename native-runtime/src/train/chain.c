@@ -21,9 +21,11 @@ struct bt_chain {
     uint32_t layers;
     uint32_t nodes[BT_CHAIN_MAX_LAYERS];
     uint32_t parts;
+    uint32_t forgotten; /* the first so many are not kept for the backward pass */
     bool keeps_value[BT_CHAIN_MAX_LAYERS + 1];
     bool keeps_gradient[BT_CHAIN_MAX_LAYERS + 1];
     /* State while a sequence is emitted: what lasts, and what lasts for one part of one pass. */
+    bool backward;
     uint32_t output;                                         /* whole */
     uint32_t output_gradient;                                /* whole */
     uint32_t input_gradient;                                 /* whole, or BT_NO_TENSOR */
@@ -163,7 +165,7 @@ static void decide_what_to_keep(const bt_emitter *emitter, bt_chain *chain) {
 }
 
 /* The chain that begins with a convolution; 0 layers if it is not worth one. */
-static void follow(const bt_emitter *emitter, const bt_node *first, uint32_t parts,
+static void follow(const bt_emitter *emitter, const bt_node *first, const bt_partition *partition,
                    bt_chain *chain) {
     uint32_t last_pool = 0;
     *chain = (bt_chain){0};
@@ -178,11 +180,11 @@ static void follow(const bt_emitter *emitter, const bt_node *first, uint32_t par
         }
     }
     chain->layers = last_pool;
-    for (chain->parts = parts; chain->parts > 1; chain->parts--) {
-        if (parts_fit(emitter, chain, chain->parts)) {
-            break;
-        }
+    chain->parts = partition->parts;
+    while (chain->parts > 1 && !parts_fit(emitter, chain, chain->parts)) {
+        chain->parts--;
     }
+    chain->forgotten = chain->parts * partition->forgotten / BT_CHAIN_MAX_PARTS;
     chain->layers = chain->parts > 1 ? chain->layers : 0;
     decide_what_to_keep(emitter, chain);
 }
@@ -197,7 +199,7 @@ static bool may_begin(const bt_emitter *emitter, const bt_node *node) {
                                !bt_gradient_wanted(emitter, node, 0);
 }
 
-void bt_chains_find(bt_emitter *emitter, uint32_t parts) {
+void bt_chains_find(bt_emitter *emitter, const bt_partition *partition) {
     const bt_model *model = emitter->model;
     emitter->chains = calloc(model->node_count + 1, sizeof(bt_chain));
     if (emitter->chains == NULL) {
@@ -205,12 +207,11 @@ void bt_chains_find(bt_emitter *emitter, uint32_t parts) {
             bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to compile a program.");
         return;
     }
-    parts = parts < BT_CHAIN_MAX_PARTS ? parts : BT_CHAIN_MAX_PARTS;
     for (uint32_t i = 0; i < model->node_count && emitter->options->micro_batch == 1; i++) {
         const bt_node *node = &model->nodes[i];
         if (may_begin(emitter, node)) {
             bt_chain *chain = &emitter->chains[emitter->chain_count];
-            follow(emitter, node, parts, chain);
+            follow(emitter, node, partition, chain);
             emitter->chain_count += chain->layers > 0;
         }
     }
@@ -420,6 +421,11 @@ static uint32_t emit_part(bt_emitter *emitter, bt_chain *chain, uint32_t layer, 
     return y;
 }
 
+/* The backward pass keeps nothing for parts that are forgotten. */
+static bool keeps(const bt_chain *chain, const bool *keeps_what, uint32_t value, uint32_t part) {
+    return keeps_what[value] && !(chain->backward && part < chain->forgotten);
+}
+
 /* One part of a value, computed if it is not there. */
 static uint32_t part_value(bt_emitter *emitter, bt_chain *chain, uint32_t value, uint32_t part) {
     if (value == 0) {
@@ -432,7 +438,8 @@ static uint32_t part_value(bt_emitter *emitter, bt_chain *chain, uint32_t value,
         uint32_t made = BT_NO_TENSOR;
         if (*kept == BT_NO_TENSOR) {
             made = emit_part(emitter, chain, value - 1, part);
-            *kept = chain->keeps_value[value] ? bt_emit_stash(emitter, made, 0) : BT_NO_TENSOR;
+            *kept = keeps(chain, chain->keeps_value, value, part) ? bt_emit_stash(emitter, made, 0)
+                                                                  : BT_NO_TENSOR;
         }
         /* A value that is kept rounded is rounded for all passes, so that statistics fit it. */
         chain->pass_values[value] =
@@ -468,6 +475,7 @@ void bt_chain_forward(bt_emitter *emitter, bt_chain *chain) {
     memset(chain->gradients, 0xFF, sizeof chain->gradients);
     memset(chain->saved, 0xFF, sizeof chain->saved);
     memset(chain->trained, 0, sizeof chain->trained);
+    chain->backward = false;
     chain->output = bt_emit_output(emitter, node_at(emitter, chain, chain->layers - 1));
     for (uint32_t layer = 0; layer < chain->layers; layer++) {
         if (is_norm(node_at(emitter, chain, layer))) {
@@ -554,6 +562,15 @@ static uint32_t kept_output(bt_emitter *emitter, bt_chain *chain, uint32_t layer
     return reads ? part_value(emitter, chain, layer + 1, part) : BT_NO_TENSOR;
 }
 
+/* What is cheap to compute again makes room once the layers above have used it. */
+static void drop_cheap_values(bt_chain *chain, uint32_t part) {
+    for (uint32_t value = 1; value < chain->layers; value++) {
+        if (!chain->keeps_value[value] || chain->values[value][part] != BT_NO_TENSOR) {
+            chain->pass_values[value] = BT_NO_TENSOR;
+        }
+    }
+}
+
 /* Gradients of a layer's parameters, once, and if asked for that of its input, which is returned.
  */
 static uint32_t emit_layer_backward(bt_emitter *emitter, bt_chain *chain, uint32_t layer,
@@ -562,6 +579,7 @@ static uint32_t emit_layer_backward(bt_emitter *emitter, bt_chain *chain, uint32
     bool trains = !chain->trained[layer][part] && trains_parameters(emitter, node);
     uint32_t dy = part_gradient(emitter, chain, layer + 1, part);
     chain->trained[layer][part] = true;
+    drop_cheap_values(chain, part);
     if (is_norm(node)) {
         if (trains) {
             uint32_t x = part_value(emitter, chain, layer, part);
@@ -596,7 +614,7 @@ static uint32_t part_gradient(bt_emitter *emitter, bt_chain *chain, uint32_t val
         uint32_t made = BT_NO_TENSOR;
         if (*kept == BT_NO_TENSOR) {
             made = emit_layer_backward(emitter, chain, value, part, true);
-            *kept = chain->keeps_gradient[value]
+            *kept = keeps(chain, chain->keeps_gradient, value, part)
                         ? bt_emit_stash(emitter, made, BT_GRADIENT_EXPONENT)
                         : BT_NO_TENSOR;
         }
@@ -626,6 +644,15 @@ static void emit_pass(bt_emitter *emitter, bt_chain *chain, uint32_t layer) {
     }
     if (sums) {
         chain->means[layer] = fold_partials(emitter, &n, partials, BT_FOLD_MEANS);
+    }
+}
+
+/* What the forward pass has kept of these parts. */
+static void forget(bt_chain *chain) {
+    for (uint32_t value = 1; value < chain->layers; value++) {
+        for (uint32_t part = 0; part < chain->forgotten; part++) {
+            chain->values[value][part] = BT_NO_TENSOR;
+        }
     }
 }
 
@@ -669,6 +696,8 @@ void bt_chain_backward(bt_emitter *emitter, bt_chain *chain, uint32_t dy) {
         lowest++;
     }
     chain->output_gradient = dy;
+    chain->backward = true;
+    forget(chain);
     for (uint32_t layer = chain->layers; layer-- > lowest;) {
         if (layer == lowest || is_norm(node_at(emitter, chain, layer))) {
             emit_pass(emitter, chain, layer);

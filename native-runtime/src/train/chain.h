@@ -16,8 +16,15 @@
 
 typedef struct bt_chain bt_chain;
 
-/* Finds the chains of a model for parts >= 2: at most so many parts each. */
-void bt_chains_find(bt_emitter *emitter, uint32_t parts);
+/* How chains are computed. */
+typedef struct bt_partition {
+    uint32_t parts;     /* at most so many; 1: no chains */
+    uint32_t forgotten; /* of 32 parts, so many are not kept for the backward pass even where they
+                           are costly, but computed again in every pass of it */
+} bt_partition;
+
+/* Finds the chains of a model for two parts or more. */
+void bt_chains_find(bt_emitter *emitter, const bt_partition *partition);
 void bt_chains_free(bt_emitter *emitter);
 
 /* The chain that a node belongs to, or NULL. */
