@@ -623,8 +623,41 @@ static void zero_clears(void) {
     check_case(c);
 }
 
+/* The mask of an activation's output gives the same gradient as the output itself. */
+static void masks_stand_for_the_output(void) {
+    static const uint32_t counts[] = {1, 7, 8, 9, 64, 513, 1900};
+    for (uint32_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+        uint32_t count = counts[k], bytes = (count + 7) / 8;
+        float *y = random_floats(count), *dy = random_floats(count), slope = k % 2 ? 0.0f : 0.2f;
+        double *mask = zeros(bytes), *dx = zeros(count);
+        uint8_t *bits = calloc(bytes, 1);
+        for (uint32_t i = 0; i < count; i++) {
+            y[i] = i % 5 == 0 ? 0.0f : i % 7 == 0 ? -0.0f : y[i];
+            mask[i / 8] += y[i] > 0 ? 1 << i % 8 : 0;
+            dx[i] = (double)(y[i] > 0 ? dy[i] : slope * dy[i]);
+        }
+        for (uint32_t i = 0; i < bytes; i++) {
+            bits[i] = (uint8_t)mask[i];
+        }
+        kernel_case *c = case_new("sign mask", BT_OPCODE_SIGN_MASK);
+        case_vector(c, count, y, NULL);
+        case_operand(c, BT_DTYPE_U8, 1, &bytes, NULL, mask);
+        c->tolerance = 0;
+        check_case(c);
+        c = case_new("mask gradient", BT_OPCODE_MASK_GRAD);
+        case_operand(c, BT_DTYPE_U8, 1, &bytes, bits, NULL);
+        case_vector(c, count, dy, NULL);
+        case_vector(c, count, NULL, dx);
+        case_float(c, slope);
+        c->tolerance = 0;
+        check_in_place(c, 1, 2);
+        check_case(c);
+    }
+}
+
 int main(void) {
     print_kernel_sets();
+    RUN(masks_stand_for_the_output);
     RUN(activations_and_their_gradients);
     RUN(gradients_at_the_kinks);
     RUN(extreme_arguments);

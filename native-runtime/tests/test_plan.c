@@ -53,6 +53,8 @@ static const char *const operand_access[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_GRAD_SUMS] = "rrrrw",
     [BT_OPCODE_NORM_GRAD_APPLY] = "rrrrrw",
     [BT_OPCODE_CONVERT] = "rw",
+    [BT_OPCODE_SIGN_MASK] = "rw",
+    [BT_OPCODE_MASK_GRAD] = "rrw",
 };
 
 typedef struct arena {
@@ -120,6 +122,7 @@ static int may_share(const bt_instruction *instruction, uint32_t written, uint32
     case BT_OPCODE_BINARY:
         return written == 2;
     case BT_OPCODE_SOFTMAX_GRAD:
+    case BT_OPCODE_MASK_GRAD:
         return written == 2 && read == 1;
     case BT_OPCODE_NORM_FORWARD:
     case BT_OPCODE_CROSS_ENTROPY:

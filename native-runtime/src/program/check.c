@@ -63,6 +63,8 @@ static const bt_signature signatures[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_GRAD_SUMS] = {"ffffF", 1u << 2, 6},
     [BT_OPCODE_NORM_GRAD_APPLY] = {"ssfffS", 1u << 2, 6},
     [BT_OPCODE_CONVERT] = {"hH", 0, 1},
+    [BT_OPCODE_SIGN_MASK] = {"fU", 0, 0},
+    [BT_OPCODE_MASK_GRAD] = {"usS", 0, 1},
 };
 
 static uint32_t type_fits(char type, uint32_t dtype) {
@@ -304,6 +306,13 @@ static uint32_t channel_stats_fit(const bt_call *call, uint32_t stats) {
     return elements_are(call, stats, 2ull * (uint32_t)call->attribute[1]);
 }
 
+/* A bit per element. */
+static uint32_t mask_fits(const bt_tensor *mask, const bt_tensor *of) {
+    return mask->dtype == BT_DTYPE_U8 &&
+           bt_tensor_elements(mask) ==
+               bt_tensor_elements(of) / 8u + (bt_tensor_elements(of) % 8u != 0);
+}
+
 /* Dimension axis of tensor when it is right-aligned in rank dimensions. */
 static uint32_t aligned_dim(const bt_tensor *tensor, uint32_t rank, uint32_t axis) {
     uint32_t missing = rank - tensor->rank;
@@ -459,6 +468,10 @@ static uint32_t shapes_fit(const bt_call *call) {
     case BT_OPCODE_CONVERT:
         return t[0]->dtype != t[1]->dtype && elements_equal(call, 0, 1) &&
                within(a[0], -BT_MAX_SCALE, BT_MAX_SCALE);
+    case BT_OPCODE_SIGN_MASK:
+        return mask_fits(t[1], t[0]);
+    case BT_OPCODE_MASK_GRAD:
+        return mask_fits(t[0], t[1]) && elements_equal(call, 1, 2);
     case BT_OPCODE_SGD:
         return elements_equal(call, 0, 2) && within(a[2], 0, 1);
     case BT_OPCODE_ADAM:

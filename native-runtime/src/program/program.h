@@ -149,7 +149,10 @@ typedef struct bt_tensor {
     X(NORM_GRAD_SUMS, "norm.grad_sums")     /* x dy scale? stats partials | norm */                   \
     X(NORM_GRAD_APPLY, "norm.grad_apply")   /* x dy scale? stats means dx | norm */                   \
     X(CONVERT, "convert")                   /* x y | exponent; one is F32, the other F16 and          \
-                                               holds the numbers times 2^exponent */
+                                               holds the numbers times 2^exponent */                  \
+    X(SIGN_MASK, "sign_mask")               /* x mask; U8: bit e % 8 of byte e / 8 is x[e] > 0 */     \
+    X(MASK_GRAD, "mask.grad")               /* mask dy dx | slope where the bit is 0; it is 1         \
+                                               elsewhere: the gradient of a (leaky) ReLU */
 
 /*
  * norm attributes (group, layer and instance normalisation): rows, row_length, groups, channels per

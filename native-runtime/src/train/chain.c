@@ -571,12 +571,36 @@ static void drop_cheap_values(bt_chain *chain, uint32_t part) {
     }
 }
 
+/* A bit per element of an activation's output, all that its gradient needs. */
+static uint32_t emit_mask(bt_emitter *emitter, bt_chain *chain, uint32_t layer, uint32_t part) {
+    uint32_t y = part_value(emitter, chain, layer + 1, part);
+    uint32_t elements = bt_shape_elements(shape_at(emitter, chain, layer + 1)) / chain->parts;
+    uint32_t mask = bt_emit_scratch(emitter, BT_DTYPE_U8, (elements + 7) / 8);
+    bt_emit(emitter, BT_OPCODE_SIGN_MASK, BT_OPERANDS(y, mask), BT_NO_ATTRIBUTES);
+    return mask;
+}
+
+static uint32_t emit_mask_gradient(bt_emitter *emitter, const bt_chain *chain, uint32_t layer,
+                                   uint32_t mask, uint32_t dy) {
+    const bt_node *node = node_at(emitter, chain, layer);
+    bt_shape shape = part_shape(chain, shape_at(emitter, chain, layer), 1);
+    uint32_t dx =
+        bt_ir_tensor_new(emitter->ir, BT_RESIDENCE_TRANSIENT, BT_DTYPE_F32, &shape, "", NULL);
+    float slope = node->row->op == BT_OP_RELU ? 0.0f : node->attributes.alpha;
+    bt_emit(emitter, BT_OPCODE_MASK_GRAD, BT_OPERANDS(mask, dy, dx),
+            BT_ATTRIBUTES(bt_ir_float(slope)));
+    return dx;
+}
+
 /* Gradients of a layer's parameters, once, and if asked for that of its input, which is returned.
  */
 static uint32_t emit_layer_backward(bt_emitter *emitter, bt_chain *chain, uint32_t layer,
                                     uint32_t part, bool input) {
     const bt_node *node = node_at(emitter, chain, layer);
     bool trains = !chain->trained[layer][part] && trains_parameters(emitter, node);
+    /* A mask first: the map that it is of need not be there together with dy. */
+    bool masks = input && (node->row->op == BT_OP_RELU || node->row->op == BT_OP_LEAKY_RELU);
+    uint32_t mask = masks ? emit_mask(emitter, chain, layer, part) : BT_NO_TENSOR;
     uint32_t dy = part_gradient(emitter, chain, layer + 1, part);
     chain->trained[layer][part] = true;
     drop_cheap_values(chain, part);
@@ -586,6 +610,9 @@ static uint32_t emit_layer_backward(bt_emitter *emitter, bt_chain *chain, uint32
             emit_norm_parameters(emitter, chain, layer, part, x, dy);
         }
         return input ? emit_norm_gradient(emitter, chain, layer, part, BT_NO_TENSOR) : BT_NO_TENSOR;
+    }
+    if (mask != BT_NO_TENSOR) {
+        return emit_mask_gradient(emitter, chain, layer, mask, dy);
     }
     uint32_t x = kept_input(emitter, chain, layer, part, trains);
     uint32_t y = kept_output(emitter, chain, layer, part);

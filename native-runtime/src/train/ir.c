@@ -218,6 +218,8 @@ static const char *const access_of[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_GRAD_SUMS] = "rrrrw",
     [BT_OPCODE_NORM_GRAD_APPLY] = "rrrrrw",
     [BT_OPCODE_CONVERT] = "rw",
+    [BT_OPCODE_SIGN_MASK] = "rw",
+    [BT_OPCODE_MASK_GRAD] = "rrw",
 };
 
 uint32_t bt_instruction_access(const bt_instruction *instruction, uint32_t operand) {
@@ -242,6 +244,7 @@ bool bt_instruction_in_place(const bt_instruction *instruction, uint32_t written
     case BT_OPCODE_BINARY:
         return written == 2 && (read == 0 || read == 1);
     case BT_OPCODE_SOFTMAX_GRAD:
+    case BT_OPCODE_MASK_GRAD:
         return written == 2 && read == 1;
     case BT_OPCODE_NORM_FORWARD:
     case BT_OPCODE_CROSS_ENTROPY:
