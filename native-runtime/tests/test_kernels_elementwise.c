@@ -264,12 +264,13 @@ static void channel_sums(void) {
 /* ------------------------------------------------------------------------------------- dropout */
 
 static kernel_case *dropout_case(const float *x, uint32_t count, float ratio, int32_t stream,
-                                 uint32_t micro_step) {
+                                 int32_t first, uint32_t micro_step) {
     kernel_case *c = case_new("dropout", BT_OPCODE_DROPOUT);
     case_vector(c, count, copy(x, count), NULL);
     case_vector(c, count, NULL, NULL);
     case_float(c, ratio);
     case_attribute(c, stream);
+    case_attribute(c, first);
     c->scalars.seed[0] = 17;
     c->scalars.seed[1] = 4;
     c->scalars.micro_step = micro_step;
@@ -278,24 +279,28 @@ static kernel_case *dropout_case(const float *x, uint32_t count, float ratio, in
 
 static void dropout_follows_the_generator(void) {
     enum { COUNT = 1003 };
-    float *x = random_floats(COUNT);
-    double *y = zeros(COUNT);
-    for (uint32_t i = 0; i < COUNT; i++) {
-        uint32_t key[2] = {17, 4}, counter[4] = {i / 4, 3, 9, 0}, word[4];
-        bt_philox(key, counter, word);
-        y[i] = bt_philox_uniform(word[i % 4]) >= 0.25f ? x[i] / 0.75 : 0;
+    static const uint32_t firsts[] = {0, 4, 237, 474, 711, 64};
+    for (uint32_t k = 0; k < sizeof firsts / sizeof *firsts; k++) {
+        float *x = random_floats(COUNT);
+        double *y = zeros(COUNT);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            uint32_t e = firsts[k] + i;
+            uint32_t key[2] = {17, 4}, counter[4] = {e / 4, 3, 9, 0}, word[4];
+            bt_philox(key, counter, word);
+            y[i] = bt_philox_uniform(word[e % 4]) >= 0.25f ? x[i] / 0.75 : 0;
+        }
+        kernel_case *c = dropout_case(x, COUNT, 0.25f, 3, (int32_t)firsts[k], 9);
+        c->expected[1] = y;
+        check_in_place(c, 0, 1);
+        check_case(c);
+        free(x);
     }
-    kernel_case *c = dropout_case(x, COUNT, 0.25f, 3, 9);
-    c->expected[1] = y;
-    check_in_place(c, 0, 1);
-    check_case(c);
-    free(x);
 }
 
 static uint32_t ones_kept(uint32_t count, float ratio, int32_t stream, uint32_t micro_step,
                           uint8_t *mask) {
     float *x = random_floats(count); /* a zero among them is unlikely, and the seed is fixed */
-    kernel_case *c = dropout_case(x, count, ratio, stream, micro_step);
+    kernel_case *c = dropout_case(x, count, ratio, stream, 0, micro_step);
     run_call(bt_kernels_baseline[BT_OPCODE_DROPOUT], &c->call, 1);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++) {

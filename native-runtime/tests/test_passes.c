@@ -140,7 +140,7 @@ static bt_model *random_chain(uint32_t seed) {
         bt_attributes a = attributes_default();
         snprintf(name, sizeof name, "l%u", i);
         a.epsilon = 1e-3f;
-        switch (next_below(&state, 7)) {
+        switch (next_below(&state, 8)) {
         case 0:
         case 1:
             v = add_group_norm(&b, name, v, (int32_t)channels, next_below(&state, 3) ? 1 : 2);
@@ -169,6 +169,10 @@ static bt_model *random_chain(uint32_t seed) {
             v = add_node(&b, BT_OP_BATCH_NORM, name, 5, inputs, &a);
             break;
         }
+        case 6:
+            a.ratio = next_below(&state, 2) ? 0.0f : 0.3f;
+            v = add_node(&b, BT_OP_DROPOUT, name, 1, &v, &a);
+            break;
         default:
             a.kernel[1] = 2;
             a.strides[1] = 2;

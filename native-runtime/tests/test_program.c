@@ -371,6 +371,8 @@ static void attributes_that_do_not_fit_the_shapes_are_refused(void) {
     expect_attribute(&conv, train, BT_OPCODE_MAX_POOL_FORWARD, 1, 0x7FFFFFFF);
     expect_attribute(&conv, train, BT_OPCODE_MAX_POOL_GRAD, 7, 3);
     expect_attribute(&conv, train, BT_OPCODE_DROPOUT, 0, one);
+    expect_attribute(&conv, train, BT_OPCODE_DROPOUT, 2, -1);
+    expect_attribute(&conv, train, BT_OPCODE_DROPOUT, 2, 0x7FFFFFFF);
     expect_attribute(&conv, train, BT_OPCODE_CROSS_ENTROPY, 0, 0);
     expect_attribute(&conv, train, BT_OPCODE_CROSS_ENTROPY, 0, 4);
     expect_attribute(&conv, train, BT_OPCODE_CHANNEL_SUM, 0, -2);

@@ -5,8 +5,8 @@
 #include "plan/program_object.h"
 #include "plan/writer.h"
 
-/* Recomputation adds at most this part of a training program's multiply-adds: 3/8. */
-#define BT_RECOMPUTE_SHARE(macs) ((macs) / 8 * 3)
+/* Recomputation adds at most this part of a training program's multiply-adds. */
+#define BT_RECOMPUTE_SHARE 3u
 
 /* Bytes of a program that devices have room for. */
 #define BT_PROGRAM_LIMIT 131072u
@@ -176,7 +176,7 @@ static bt_status search_variants(const bt_model *model, const bt_training_option
 static bt_status choose_variant(const bt_model *model, const bt_training_options *options,
                                 const bt_target *target, const bt_passes *passes,
                                 uint64_t plain_macs, variant *best) {
-    uint64_t most_macs = plain_macs + BT_RECOMPUTE_SHARE(plain_macs);
+    uint64_t most_macs = plain_macs + plain_macs / BT_RECOMPUTE_SHARE;
     BT_TRY(search_variants(model, options, target, passes, most_macs, best));
     if (best->plan.peak_bytes[BT_LEVEL_L2] > target->l2_bytes) {
         variant_free(best);

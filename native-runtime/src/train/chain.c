@@ -127,7 +127,8 @@ static bool is_channel_wise(const bt_emitter *emitter, const bt_node *node) {
     if (is_norm(node)) {
         return bt_shape_product(x, 2, x->rank) > 1; /* else block sums run across channels */
     }
-    return is_activation(node) || is_pool(node) || node->row->op == BT_OP_BATCH_NORM ||
+    return is_activation(node) || is_pool(node) || node->row->op == BT_OP_DROPOUT ||
+           node->row->op == BT_OP_BATCH_NORM ||
            (node->row->op == BT_OP_CONV && node->attributes.groups == (int32_t)x->dims[1]);
 }
 
@@ -150,7 +151,7 @@ static bool parts_fit(const bt_emitter *emitter, const bt_chain *chain, uint32_t
     return true;
 }
 
-/* Gradients behind a convolution are kept for the pass that comes after. */
+/* Gradients behind a costly convolution are kept for the pass that comes after. */
 static void decide_what_to_keep(const bt_emitter *emitter, bt_chain *chain) {
     bool costly = false;
     for (uint32_t i = chain->layers; i-- > 0;) {
@@ -160,26 +161,30 @@ static void decide_what_to_keep(const bt_emitter *emitter, bt_chain *chain) {
             chain->keeps_gradient[i + 1] = costly;
             costly = false;
         }
-        costly = costly || node->row->op == BT_OP_CONV;
+        costly = costly || is_costly(emitter, node);
     }
 }
 
 /* The chain that begins with a convolution; 0 layers if it is not worth one. */
 static void follow(const bt_emitter *emitter, const bt_node *first, const bt_partition *partition,
                    bt_chain *chain) {
-    uint32_t last_pool = 0;
+    uint32_t end = 0; /* layers up to the last pooling, or a convolution behind it */
+    bool behind_pool = false;
     *chain = (bt_chain){0};
     const bt_node *node = first;
     while (chain->layers < BT_CHAIN_MAX_LAYERS && node != NULL &&
            (node == first || is_channel_wise(emitter, node))) {
         chain->nodes[chain->layers++] = node->index;
-        last_pool = is_pool(node) ? chain->layers : last_pool;
+        behind_pool =
+            is_pool(node) ||
+            (behind_pool && (node->row->op == BT_OP_DROPOUT || node->row->op == BT_OP_CONV));
+        end = behind_pool && node->row->op != BT_OP_DROPOUT ? chain->layers : end;
         node = only_reader(emitter, node->output);
         if (node != NULL && node->inputs[0] != node_at(emitter, chain, chain->layers - 1)->output) {
             node = NULL;
         }
     }
-    chain->layers = last_pool;
+    chain->layers = end;
     chain->parts = partition->parts;
     while (chain->parts > 1 && !parts_fit(emitter, chain, chain->parts)) {
         chain->parts--;
@@ -296,6 +301,7 @@ static void enter_part(bt_emitter *emitter, const bt_chain *chain, uint32_t laye
     }
     emitter->tensors[node->inputs[0]] = x;
     emitter->gradients[node->inputs[0]] = BT_NO_TENSOR;
+    emitter->first_element = part * bt_shape_elements(&emitter->shapes[node->output]);
     if (node->row->op == BT_OP_CONV && !reads_all(node)) {
         scope->node.attributes.groups /= (int32_t)chain->parts;
     }
@@ -314,6 +320,7 @@ static void leave_part(bt_emitter *emitter, const part_scope *scope) {
     }
     emitter->shapes[node->output] = scope->output_shape;
     emitter->tensors[node->output] = scope->output;
+    emitter->first_element = 0;
 }
 
 static void begin_part(bt_chain *chain) {

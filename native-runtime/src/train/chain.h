@@ -1,13 +1,13 @@
 /*
  * Chains: a convolution or a normalisation and the layers behind it that treat every channel by
- * itself (depthwise convolution, normalisation, activation, pooling, up to the last pooling),
- * computed a part of the channels at a time, so that full maps exist only where they are kept on
- * purpose. Group normalisation needs sums over all channels: one pass over the parts per sum, the
- * same block sums in the same order as in one piece. What a pass needs of the layers before it is
- * computed again, except the outputs of convolutions that hold a large share of the network's
- * multiply-adds; likewise gradients behind such convolutions are kept from pass to pass. A chain
- * that begins with a normalisation hands on a gradient, part by part in place of its input where
- * nothing else needs that. No result changes by a bit.
+ * itself (depthwise convolution, normalisation, activation, pooling, dropout; up to the last
+ * pooling or a convolution behind it), computed a part of the channels at a time, so that full maps
+ * exist only where they are kept on purpose. Group normalisation needs sums over all channels: one
+ * pass over the parts per sum, the same block sums in the same order as in one piece. What a pass
+ * needs of the layers before it is computed again, except the outputs of convolutions that hold a
+ * large share of the network's multiply-adds; likewise gradients behind such convolutions are kept
+ * from pass to pass. A chain that begins with a normalisation hands on a gradient, part by part in
+ * place of its input where nothing else needs that. No result changes by a bit.
  */
 #ifndef BT_CHAIN_H
 #define BT_CHAIN_H

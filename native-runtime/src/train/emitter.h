@@ -24,6 +24,7 @@ struct bt_emitter {
                              trainable parameter: its persistent gradient */
     uint32_t (*saved)[BT_NODE_SAVED]; /* per node: what its backward rule needs besides values */
     uint32_t place;          /* tensor that the next output takes, or BT_NO_TENSOR: a new one */
+    uint32_t first_element;  /* of the part of the output that is being emitted */
     struct bt_chain *chains; /* see chain.h */
     uint32_t chain_count;
 };
