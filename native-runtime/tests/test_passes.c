@@ -130,7 +130,7 @@ static bt_model *random_chain(uint32_t seed) {
     uint32_t channels = channel_counts[next_below(&state, 5)];
     const int32_t dims[] = {1, 1 + (int32_t)next_below(&state, 3),
                             1 + (int32_t)next_below(&state, 2),
-                            300 + (int32_t)next_below(&state, 300)};
+                            600 + (int32_t)next_below(&state, 300)};
     uint32_t v = add_input(&b, 4, dims);
     v = add_conv(&b, "first", v, (int32_t)channels, dims[1], dims[2], 3 + next_below(&state, 9), 1,
                  2, 0);
@@ -231,7 +231,8 @@ static bt_program partitioned(const bt_model *model, const bt_training_options *
 
 /* Also where a part of the costly maps is computed again in every backward pass. */
 static void every_partition_computes_the_same_bits(void) {
-    static const bt_partition partitions[] = {{2, 0}, {4, 16}, {8, 8}, {8, 32}, {32, 12}};
+    static const bt_partition partitions[] = {
+        {2, 0, 0}, {4, 16, 0}, {8, 8, 0}, {8, 32, 1000}, {32, 12, 0}};
     bt_model *models[] = {mi_bminet(8, 64, 0), mi_bminet(32, 128, 1), random_chain(5)};
     for (uint32_t i = 0; i < 3; i++) {
         bt_training_options options = options_default();

@@ -115,14 +115,14 @@ static bt_program *attention_program(void) {
 /* Computed in parts: normalisations over the channels of several parts. */
 static bt_program *chain_program(uint32_t stash_fp16) {
     builder b = builder_new(5);
-    const int32_t dims[] = {1, 1, 2, 300};
+    const int32_t dims[] = {1, 1, 2, 600};
     uint32_t v = add_input(&b, 4, dims);
     v = add_conv(&b, "conv1", v, 4, 1, 2, 1, 1, 0, 0);
     v = add_group_norm(&b, "norm1", v, 4, 1);
     v = add_conv(&b, "conv2", v, 4, 1, 1, 3, 4, 1, 1);
     v = add_group_norm(&b, "norm2", v, 4, 1);
     v = add_unary(&b, BT_OP_RELU, "relu", v);
-    v = add_average_pool(&b, "pool", v, 30);
+    v = add_average_pool(&b, "pool", v, 60);
     v = add_flatten(&b, v);
     v = add_linear(&b, "fc", v, 40, 2);
     bt_model *model = finish(&b, v);

@@ -9,7 +9,7 @@
 #define BT_RECOMPUTE_SHARE 3u
 
 /* Bytes of a program that devices have room for. */
-#define BT_PROGRAM_LIMIT 131072u
+#define BT_PROGRAM_LIMIT 65536u
 
 const bt_passes bt_passes_all = {.recompute = true, .l1_homes = true, .chains = true};
 const bt_passes bt_passes_none = {0};
@@ -153,8 +153,9 @@ static bool variant_is_better(const variant *a, const variant *b) {
 static bt_status search_variants(const bt_model *model, const bt_training_options *options,
                                  const bt_target *target, const bt_passes *passes,
                                  uint64_t most_macs, variant *best) {
-    static const bt_partition partitions[] = {{1, 0},  {2, 0},  {4, 0},  {8, 0},
-                                              {16, 0}, {16, 2}, {16, 4}, {16, 6}};
+    static const bt_partition partitions[] = {
+        {1, 0, 0},     {2, 0, 4096},  {4, 0, 4096},  {8, 0, 4096},  {16, 0, 4096}, {16, 2, 4096},
+        {16, 4, 4096}, {16, 6, 4096}, {16, 2, 8192}, {16, 4, 8192}, {16, 6, 8192}};
     uint32_t count = passes->chains ? sizeof partitions / sizeof partitions[0] : 1;
     for (uint32_t i = 0; i < count; i++) {
         variant next = {0};

@@ -151,6 +151,17 @@ static bool parts_fit(const bt_emitter *emitter, const bt_chain *chain, uint32_t
     return true;
 }
 
+/* Bytes. */
+static uint32_t largest_map(const bt_emitter *emitter, const bt_chain *chain) {
+    uint32_t largest = 0;
+    for (uint32_t i = 0; i < chain->layers; i++) {
+        uint32_t bytes =
+            4 * bt_shape_elements(&emitter->shapes[node_at(emitter, chain, i)->output]);
+        largest = bytes > largest ? bytes : largest;
+    }
+    return largest;
+}
+
 /* Gradients behind a costly convolution are kept for the pass that comes after. */
 static void decide_what_to_keep(const bt_emitter *emitter, bt_chain *chain) {
     bool costly = false;
@@ -186,7 +197,9 @@ static void follow(const bt_emitter *emitter, const bt_node *first, const bt_par
     }
     chain->layers = end;
     chain->parts = partition->parts;
-    while (chain->parts > 1 && !parts_fit(emitter, chain, chain->parts)) {
+    while (chain->parts > 1 &&
+           (!parts_fit(emitter, chain, chain->parts) ||
+            largest_map(emitter, chain) / chain->parts < partition->least_bytes)) {
         chain->parts--;
     }
     chain->forgotten = chain->parts * partition->forgotten / BT_CHAIN_MAX_PARTS;

@@ -18,9 +18,10 @@ typedef struct bt_chain bt_chain;
 
 /* How chains are computed. */
 typedef struct bt_partition {
-    uint32_t parts;     /* at most so many; 1: no chains */
-    uint32_t forgotten; /* of 32 parts, so many are not kept for the backward pass even where they
-                           are costly, but computed again in every pass of it */
+    uint32_t parts;       /* at most so many; 1: no chains */
+    uint32_t forgotten;   /* of 32 parts, so many are not kept for the backward pass even where they
+                             are costly, but computed again in every pass of it */
+    uint32_t least_bytes; /* of a chain's largest map in a part: less is not worth instructions */
 } bt_partition;
 
 /* Finds the chains of a model for two parts or more. */
