@@ -276,9 +276,11 @@ static uint32_t execute(bt_debug_module *module, uint32_t command) {
 /* ------------------------------------------------------------------------------------ system bus
  */
 
+/* One that every width of access shows. */
+#define FLIPPED_BIT 0x10u
+
 static uint32_t flip(bt_debug_module *module, uint32_t value) {
-    /* A bit in the middle: wrong in a byte, in a half word and in a word. */
-    return bt_fault_take(&module->faults->flips) ? value ^ 0x10u : value;
+    return bt_fault_take(&module->faults->flips) ? value ^ FLIPPED_BIT : value;
 }
 
 /* Whole accesses, in order with all others: the harts may look at the same word. */
