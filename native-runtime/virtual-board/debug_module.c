@@ -267,9 +267,13 @@ static uint32_t execute(bt_debug_module *module, uint32_t command) {
     if ((command >> COMMAND_AARSIZE_SHIFT & 7u) != AARSIZE_32) {
         return CMDERR_UNSUPPORTED;
     }
+    uint32_t value = module->data[0];
     bool done = register_exists(number) &&
-                (command & COMMAND_WRITE ? write_register(module, hart, number, module->data[0])
-                                         : read_register(module, hart, number, &module->data[0]));
+                (command & COMMAND_WRITE ? write_register(module, hart, number, value)
+                                         : read_register(module, hart, number, &value));
+    if (done) {
+        module->data[0] = value;
+    }
     return done ? CMDERR_NONE : CMDERR_EXCEPTION;
 }
 

@@ -40,9 +40,13 @@ bt_status bt_faults_set(bt_faults *faults, const char *text) {
         if (strlen(known[i].name) != length || strncmp(known[i].name, text, length) != 0) {
             continue;
         }
+        uint32_t value = known[i].normal;
         if (known[i].counter != NULL) {
-            *known[i].counter = known[i].normal;
-            return *number != '\0' ? parse_number(number, known[i].high, known[i].counter) : BT_OK;
+            if (*number != '\0') {
+                BT_TRY(parse_number(number, known[i].high, &value));
+            }
+            *known[i].counter = value;
+            return BT_OK;
         }
         if (*number != '\0') {
             BT_FAIL(BT_ERROR_ARGUMENT, "The fault %s takes no number, but \"%s\" follows it.",
