@@ -541,6 +541,19 @@ static void after_a_tap_reset_the_chain_is_initialised_again(void) {
     end(&b.process);
 }
 
+static void without_a_target_the_chain_is_all_ones(void) {
+    board b = board_start((const char *const[]){"--fault", "no-target", NULL});
+    openocd o;
+    openocd_start(&o, &b, "");
+    CHECK(strstr(messages(&o.process), "all ones") != NULL, "%s", messages(&o.process));
+    CHECK(!tcl(&o, "read_memory 0x%x 32 1", L3), "the read succeeded: %s", o.answer);
+    openocd_end(&o);
+    fault(&b, "clear");
+    attach(&o, &b);
+    openocd_end(&o);
+    end(&b.process);
+}
+
 static void a_dropped_cable_comes_back_and_the_firmware_has_run_on(void) {
     board b = plain_board();
     openocd o;
@@ -838,6 +851,7 @@ int main(void) {
     RUN(a_stuck_bus_is_an_error_until_it_is_cleared);
     RUN(a_flipped_bit_is_there_once);
     RUN(after_a_tap_reset_the_chain_is_initialised_again);
+    RUN(without_a_target_the_chain_is_all_ones);
     RUN(a_dropped_cable_comes_back_and_the_firmware_has_run_on);
     RUN(wrong_commands_and_options_are_explained);
     RUN(no_qemu_is_explained);

@@ -38,7 +38,8 @@ static const char usage[] =
     "  --exit-with-stdin   end when standard input does; its lines are commands: fault FAULT\n"
     "  --help              print this text\n"
     "\n"
-    "Faults: bus-error [COUNT], flip [COUNT], tap-reset [COUNT], busy-forever, drop [MS], clear.\n"
+    "Faults: bus-error [COUNT], flip [COUNT], tap-reset [COUNT], busy-forever, no-target,\n"
+    "drop [MS], clear.\n"
     "\n"
     "Exit status: 0 it was told to end; 1 QEMU or the port failed; 2 an option is wrong.\n";
 
