@@ -374,6 +374,20 @@ static void a_step_is_one_instruction(void) {
     CHECK(register_read(DCSR) >> 28 == 4, "dcsr.xdebugver is not that of 0.13");
 }
 
+static void a_step_out_of_the_loop_starts_the_other_harts(void) {
+    power_up_debug();
+    halt(0);
+    register_write(DCSR, register_read(DCSR) | 4u);
+    resume(0);
+    CHECK(register_read(DPC) == BT_RESET_VECTOR, "the loop was left at 0x%08x", register_read(DPC));
+    CHECK(board.running == 0, "harts 0x%x run", board.running);
+    register_write(DPC, RAM_BASE);
+    resume(0);
+    CHECK(register_read(DPC) == RAM_BASE + STEP_BYTES, "pc is 0x%08x", register_read(DPC));
+    CHECK(board.running == (ALL_HARTS & ~1u), "harts 0x%x run", board.running);
+    CHECK(board.harts[8].pc == RAM_BASE, "hart 8 started at 0x%08x", board.harts[8].pc);
+}
+
 static void reset_stops_all_harts_and_keeps_ram(void) {
     start_all_harts();
     dmi_write(BT_DM_CONTROL, ACTIVE | ACKHAVERESET);
@@ -713,6 +727,7 @@ int main(void) {
     RUN(after_power_up_harts_wait_until_hart_0_leaves_the_reset_vector);
     RUN(harts_halt_and_resume_one_by_one);
     RUN(a_step_is_one_instruction);
+    RUN(a_step_out_of_the_loop_starts_the_other_harts);
     RUN(reset_stops_all_harts_and_keeps_ram);
     RUN(the_reset_line_is_a_reset_of_its_own);
     RUN(registers_are_read_and_written);

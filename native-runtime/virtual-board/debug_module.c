@@ -114,15 +114,15 @@ static void resume(bt_debug_module *module, uint32_t hart) {
     if (module->waiting & bit(hart)) {
         leave_loop(module, hart);
     }
-    if (module->dcsr[hart] & DCSR_STEP) {
+    if (!(module->dcsr[hart] & DCSR_STEP)) {
+        module->halted &= ~bit(hart);
+    } else {
         /* The loop is one instruction, a jump to itself: a step changes nothing. */
         if (!(module->waiting & bit(hart))) {
             module->harts.step(module->harts.context, hart);
         }
         set_cause(module, hart, CAUSE_STEP);
-        return;
     }
-    module->halted &= ~bit(hart);
     run_harts(module);
 }
 
