@@ -590,7 +590,7 @@ static void wrong_commands_and_options_are_explained(void) {
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         const char *const arguments[] = {BT_BOARD_PROGRAM, wrong[i][0], wrong[i][1], NULL};
         process p = start(arguments);
-        CHECK(status_within(&p, 10) == 2, "%s %s was accepted", wrong[i][0], wrong[i][1]);
+        CHECK(status_within(&p, 30) == 2, "%s %s was accepted", wrong[i][0], wrong[i][1]);
         CHECK(strstr(messages(&p), wrong[i][2]) != NULL, "%s", messages(&p));
         end(&p);
     }
@@ -616,8 +616,8 @@ static void qemu_never_stays_behind(void) {
     CHECK(qemu > 0, "no QEMU");
     close(b.process.input);
     b.process.input = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    CHECK(status_within(&b.process, 10) == 0, "the board outlives its standard input");
-    CHECK(gone_within(qemu, 10), "QEMU outlives the board");
+    CHECK(status_within(&b.process, 30) == 0, "the board outlives its standard input");
+    CHECK(gone_within(qemu, 30), "QEMU outlives the board");
     end(&b.process);
 
     const int signals[] = {SIGTERM, SIGKILL};
@@ -626,14 +626,14 @@ static void qemu_never_stays_behind(void) {
         b = plain_board();
         qemu = qemu_of(&b);
         kill(b.process.pid, signals[i]);
-        CHECK(status_within(&b.process, 10) == expected[i], "after signal %d", signals[i]);
-        CHECK(gone_within(qemu, 10), "QEMU outlives a board ended by signal %d", signals[i]);
+        CHECK(status_within(&b.process, 30) == expected[i], "after signal %d", signals[i]);
+        CHECK(gone_within(qemu, 30), "QEMU outlives a board ended by signal %d", signals[i]);
         end(&b.process);
     }
 
     b = plain_board();
     kill(qemu_of(&b), SIGKILL);
-    CHECK(status_within(&b.process, 10) == 1, "the board outlives QEMU");
+    CHECK(status_within(&b.process, 30) == 1, "the board outlives QEMU");
     CHECK(strstr(messages(&b.process), "has ended") != NULL, "%s", messages(&b.process));
     end(&b.process);
 }
@@ -740,11 +740,11 @@ static double wire_time(const board *b, size_t clocks) {
 static void a_slow_cable_takes_its_time(void) {
     board b = board_start((const char *const[]){"--tck-khz", "100", NULL});
     double took = wire_time(&b, 20000);
-    CHECK(took >= 0.2 && took < 2, "20000 clocks at 100 kHz took %.3f s", took);
+    CHECK(took >= 0.2 && took < 10, "20000 clocks at 100 kHz took %.3f s", took);
     end(&b.process);
     b = board_start((const char *const[]){"--latency-us", "300000", NULL});
     took = wire_time(&b, 10);
-    CHECK(took >= 0.3 && took < 2, "a look at TDO with a latency of 0.3 s took %.3f s", took);
+    CHECK(took >= 0.3 && took < 10, "a look at TDO with a latency of 0.3 s took %.3f s", took);
     end(&b.process);
 }
 
