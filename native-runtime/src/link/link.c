@@ -1,6 +1,7 @@
 #include "link/link.h"
 
 #include "base/error.h"
+#include "link/gvsoc.h"
 #include "link/qemu.h"
 
 #include <stdio.h>
@@ -15,6 +16,7 @@ typedef struct bt_scheme {
 static const bt_scheme schemes[] = {
     {"sim", bt_link_open_sim},
     {"qemu", bt_link_open_qemu},
+    {"gvsoc", bt_link_open_gvsoc},
 };
 
 /* Appends text and suffix to a comma-separated list; what does not fit is left out. */

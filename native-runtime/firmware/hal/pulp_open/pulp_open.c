@@ -97,11 +97,12 @@ static inline void event_load(uint32_t address) {
 
 /* --------------------------------------------------------------------------------- counting */
 
-static uint32_t worker_time[BT_PULP_MAX_WORKERS]; /* mcycle at the start, then cycles to the barrier */
+static uint32_t
+    worker_time[BT_PULP_MAX_WORKERS]; /* mcycle at the start, then cycles to the barrier */
 static bt_pulp_counter_table worker_counters[BT_PULP_MAX_WORKERS];
 
 static inline void counters_begin(uint32_t core) {
-    __asm__ volatile("csrw 0x79F, zero");            /* all counters := 0 */
+    __asm__ volatile("csrw 0x79F, zero");             /* all counters := 0 */
     __asm__ volatile("csrw 0xCC0, %0" ::"r"(0x3FFu)); /* the first ten */
     __asm__ volatile("csrw 0xCC1, %0" ::"r"(1u));
     worker_time[core] = clock_cycles();
