@@ -28,6 +28,13 @@
 #define BARRIER_TARGET_MASK REGISTER(0x1020420Cu)
 #define BARRIER_WAIT_CLEAR 0x1020421Cu
 
+/* The cluster's DMA engine (MCHAN) as each worker sees it. */
+#define DMA_COMMAND REGISTER(0x10204400u) /* read: a number for the commands that follow */
+#define DMA_STATUS REGISTER(0x10204404u)  /* bit of a number: under way; written: given back */
+#define DMA_TO_L1 (1u << 17)
+#define DMA_INCREMENT (1u << 18)
+#define DMA_ROWS (1u << 19)
+
 /* Lines of the interrupt controller; the host rings the doorbell. */
 #define LINE_DOORBELL (1u << 0)
 #define LINE_JOB_DONE (1u << 1)
@@ -180,6 +187,74 @@ static void pulp_set_profile(void *context, bt_profile *profile) {
     cluster.profile = 0;
 }
 
+/* ----------------------------------------------------------------------------- memory and time */
+
+#define NO_TRANSFER 32u
+
+static uint32_t dma_number __attribute__((section(".cluster"))); /* of all transfers under way */
+
+/* The engine takes the words of a command one after the other. */
+static void pulp_dma_start(void *context, const bt_dma *dma) {
+    uint8_t *other = (dma->level == BT_LEVEL_L2 ? __l2_arena : __l3_begin) + dma->offset;
+    uint32_t command = dma->rows * dma->row_bytes | DMA_INCREMENT;
+    (void)context;
+    if (dma_number == NO_TRANSFER) {
+        dma_number = DMA_COMMAND;
+    }
+    command |= dma->to_l1 ? DMA_TO_L1 : 0u;
+    command |= dma->rows > 1u ? DMA_ROWS : 0u;
+    fence_all();
+    DMA_COMMAND = command;
+    DMA_COMMAND = (uint32_t)dma->l1;
+    DMA_COMMAND = (uint32_t)other;
+    if (dma->rows > 1u) {
+        DMA_COMMAND = dma->row_bytes;
+        DMA_COMMAND = dma->stride;
+    }
+}
+
+static void pulp_dma_wait(void *context) {
+    (void)context;
+    if (dma_number == NO_TRANSFER) {
+        return;
+    }
+    while ((DMA_STATUS & 1u << dma_number) != 0u) {
+    }
+    DMA_STATUS = 1u << dma_number;
+    dma_number = NO_TRANSFER;
+    fence_all();
+}
+
+static void pulp_l3_start(void *context, uint32_t offset, void *to, uint32_t bytes) {
+    (void)context;
+    __builtin_memcpy(to, __l3_begin + offset, bytes);
+}
+
+static void pulp_l3_wait(void *context) { (void)context; }
+
+static void pulp_l3_write(void *context, uint32_t offset, const void *from, uint32_t bytes) {
+    (void)context;
+    __builtin_memcpy(__l3_begin + offset, from, bytes);
+}
+
+/* The hardware's counter has 32 bits; it is read at least once per sequence of a program. */
+static uint64_t pulp_cycles(void *context) {
+    static uint32_t high, last;
+    uint32_t now = clock_cycles();
+    (void)context;
+    high += now < last;
+    last = now;
+    return (uint64_t)high << 32 | now;
+}
+
+static void pulp_idle(void *context) {
+    (void)context;
+    line_wait(LINE_DOORBELL);
+}
+
+/* The host polls. */
+static void pulp_notify(void *context) { (void)context; }
+
 /* ------------------------------------------------------------------------------------- cluster */
 
 static void pulp_barrier(void *context) {
@@ -232,6 +307,7 @@ static void cluster_start(uint32_t workers) {
     uint32_t core;
     cluster.workers = workers;
     cluster.profile = 0;
+    dma_number = NO_TRANSFER;
     CLUSTER_ICACHE_ENABLE = 0xFFFFFFFFu;
     for (core = 0u; core < workers; core++) {
         CLUSTER_BOOT_ADDRESS(core) = (uint32_t)bt_pulp_worker_entry;
@@ -239,38 +315,6 @@ static void cluster_start(uint32_t workers) {
     CLUSTER_FETCH_ENABLE = (1u << workers) - 1u;
     line_wait(LINE_JOB_DONE);
 }
-
-/* ----------------------------------------------------------------------------- memory and time */
-
-static void pulp_l3_start(void *context, uint32_t offset, void *to, uint32_t bytes) {
-    (void)context;
-    __builtin_memcpy(to, __l3_begin + offset, bytes);
-}
-
-static void pulp_l3_wait(void *context) { (void)context; }
-
-static void pulp_l3_write(void *context, uint32_t offset, const void *from, uint32_t bytes) {
-    (void)context;
-    __builtin_memcpy(__l3_begin + offset, from, bytes);
-}
-
-/* The hardware's counter has 32 bits; it is read at least once per sequence of a program. */
-static uint64_t pulp_cycles(void *context) {
-    static uint32_t high, last;
-    uint32_t now = clock_cycles();
-    (void)context;
-    high += now < last;
-    last = now;
-    return (uint64_t)high << 32 | now;
-}
-
-static void pulp_idle(void *context) {
-    (void)context;
-    line_wait(LINE_DOORBELL);
-}
-
-/* The host polls. */
-static void pulp_notify(void *context) { (void)context; }
 
 /* --------------------------------------------------------------------------------------- stacks */
 
@@ -322,6 +366,8 @@ void bt_pulp_controller(void) {
     hal.arena_bytes[BT_LEVEL_L2] = (uint32_t)__l2_arena_bytes;
     hal.arena_bytes[BT_LEVEL_L3] = (uint32_t)__l3_bytes;
     hal.run_on_cores = pulp_run_on_cores;
+    hal.dma_start = pulp_dma_start;
+    hal.dma_wait = pulp_dma_wait;
     hal.l3_start = pulp_l3_start;
     hal.l3_wait = pulp_l3_wait;
     hal.l3_write = pulp_l3_write;
