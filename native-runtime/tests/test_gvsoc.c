@@ -87,8 +87,8 @@ static void print_profile(const network *net) {
         }
     }
     printf("%s: %.0f cycles per sample\n", net->name, (double)total / (STEPS * BATCH));
-    printf("  %-28s %10s %5s %6s %6s %6s %6s %6s %6s %6s\n", "opcode", "cycles", "%", "busy%",
-           "instr%", "load%", "jump%", "fetch%", "other%", "ld+st%");
+    printf("  %-28s %10s %5s %6s %6s %6s %6s %6s %6s %6s %6s\n", "opcode", "cycles", "%", "busy%",
+           "instr%", "load%", "fetch%", "fpu%", "branch%", "other%", "ld+st%");
     for (uint32_t j = 0; j < count; j++) {
         const uint64_t *c = NULL;
         for (uint32_t i = 0; i < BT_OPCODE_COUNT; i++) {
@@ -101,17 +101,22 @@ static void print_profile(const network *net) {
             continue;
         }
         double all = (double)c[BT_PULP_CYCLES];
-        double other = all - (double)c[BT_PULP_INSTRUCTIONS] - (double)c[BT_PULP_LOAD_STALLS] -
-                       (double)c[BT_PULP_JUMP_STALLS] - (double)c[BT_PULP_FETCH_STALLS];
-        printf("  %-28s %10llu %5.1f %6.1f %6.1f %6.1f %6.1f %6.1f %6.1f %6.1f\n", entries[j].name,
+        double percent[6] = {
+            (double)c[BT_PULP_INSTRUCTIONS],         (double)c[BT_PULP_LOAD_STALLS],
+            (double)c[BT_PULP_FETCH_STALLS],         (double)c[BT_PULP_FPU_WAITS],
+            2.0 * (double)c[BT_PULP_TAKEN_BRANCHES], all,
+        };
+        for (uint32_t i = 0; i < 5; i++) {
+            percent[5] -= percent[i];
+        }
+        printf("  %-28s %10llu %5.1f %6.1f", entries[j].name,
                (unsigned long long)entries[j].critical / (STEPS * BATCH),
                100.0 * (double)entries[j].critical / (double)total,
-               100.0 * all / (8.0 * (double)entries[j].critical),
-               100.0 * (double)c[BT_PULP_INSTRUCTIONS] / all,
-               100.0 * (double)c[BT_PULP_LOAD_STALLS] / all,
-               100.0 * (double)c[BT_PULP_JUMP_STALLS] / all,
-               100.0 * (double)c[BT_PULP_FETCH_STALLS] / all, 100.0 * other / all,
-               100.0 * (double)(c[BT_PULP_LOADS] + c[BT_PULP_STORES]) / all);
+               100.0 * all / (8.0 * (double)entries[j].critical));
+        for (uint32_t i = 0; i < 6; i++) {
+            printf(" %6.1f", 100.0 * percent[i] / all);
+        }
+        printf(" %6.1f\n", 100.0 * (double)(c[BT_PULP_LOADS] + c[BT_PULP_STORES]) / all);
     }
     bt_session_close(session);
     bt_device_close(device);

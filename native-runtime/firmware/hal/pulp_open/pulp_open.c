@@ -109,8 +109,8 @@ static uint32_t
 static bt_pulp_counter_table worker_counters[BT_PULP_MAX_WORKERS];
 
 static inline void counters_begin(uint32_t core) {
-    __asm__ volatile("csrw 0x79F, zero");             /* all counters := 0 */
-    __asm__ volatile("csrw 0xCC0, %0" ::"r"(0x3FFu)); /* the first ten */
+    __asm__ volatile("csrw 0x79F, zero");                  /* all counters := 0 */
+    __asm__ volatile("csrw 0xCC0, %0" ::"r"(0x403FFu)); /* those read below */
     __asm__ volatile("csrw 0xCC1, %0" ::"r"(1u));
     worker_time[core] = clock_cycles();
 }
@@ -119,22 +119,23 @@ static inline void counters_begin(uint32_t core) {
 static void counters_charge(uint32_t core, uint32_t opcode) {
     uint64_t *to = worker_counters[core][opcode];
     __asm__ volatile("csrw 0xCC1, zero");
-#define ADD(counter)                                                                               \
+#define ADD(counter, number)                                                                       \
     do {                                                                                           \
         uint32_t count;                                                                            \
-        __asm__ volatile("csrr %0, %1" : "=r"(count) : "i"(0x780 + (counter)));                    \
+        __asm__ volatile("csrr %0, %1" : "=r"(count) : "i"(0x780 + (number)));                     \
         to[counter] += count;                                                                      \
     } while (0)
-    ADD(BT_PULP_CYCLES);
-    ADD(BT_PULP_INSTRUCTIONS);
-    ADD(BT_PULP_LOAD_STALLS);
-    ADD(BT_PULP_JUMP_STALLS);
-    ADD(BT_PULP_FETCH_STALLS);
-    ADD(BT_PULP_LOADS);
-    ADD(BT_PULP_STORES);
-    ADD(BT_PULP_JUMPS);
-    ADD(BT_PULP_BRANCHES);
-    ADD(BT_PULP_TAKEN_BRANCHES);
+    ADD(BT_PULP_CYCLES, BT_PULP_CYCLES);
+    ADD(BT_PULP_INSTRUCTIONS, BT_PULP_INSTRUCTIONS);
+    ADD(BT_PULP_LOAD_STALLS, BT_PULP_LOAD_STALLS);
+    ADD(BT_PULP_JUMP_STALLS, BT_PULP_JUMP_STALLS);
+    ADD(BT_PULP_FETCH_STALLS, BT_PULP_FETCH_STALLS);
+    ADD(BT_PULP_LOADS, BT_PULP_LOADS);
+    ADD(BT_PULP_STORES, BT_PULP_STORES);
+    ADD(BT_PULP_JUMPS, BT_PULP_JUMPS);
+    ADD(BT_PULP_BRANCHES, BT_PULP_BRANCHES);
+    ADD(BT_PULP_TAKEN_BRANCHES, BT_PULP_TAKEN_BRANCHES);
+    ADD(BT_PULP_FPU_WAITS, 18);
 #undef ADD
 }
 

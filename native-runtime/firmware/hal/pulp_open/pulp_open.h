@@ -30,7 +30,8 @@ typedef struct bt_pulp_report {
     uint32_t trap_address;
 } bt_pulp_report;
 
-/* Performance counters of a core that PROFILE reads; the numbers are those of the hardware. */
+/* Performance counters of a core that PROFILE reads; all but the last are numbered as in hardware.
+ */
 enum {
     BT_PULP_CYCLES = 0, /* while not asleep */
     BT_PULP_INSTRUCTIONS = 1,
@@ -42,7 +43,8 @@ enum {
     BT_PULP_JUMPS = 7,
     BT_PULP_BRANCHES = 8,
     BT_PULP_TAKEN_BRANCHES = 9,
-    BT_PULP_COUNTERS = 10
+    BT_PULP_FPU_WAITS = 10, /* for one of the four units that eight cores share; event 18 */
+    BT_PULP_COUNTERS = 11
 };
 
 /* Symbol bt_pulp_counters: sums of the last PROFILE, by opcode, of all workers. */
