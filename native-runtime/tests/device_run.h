@@ -84,12 +84,12 @@ typedef struct result {
     bt_statistics statistics;
 } result;
 
-static inline result run(const char *where, const bt_program *program, uint32_t channels,
-                         int32_t classes, uint32_t steps) {
+/* Trains and evaluates on a device, which it then closes. */
+static inline result run_on(bt_device *device, const bt_program *program, uint32_t channels,
+                            int32_t classes, uint32_t steps) {
     float outputs[SAMPLES * 16], losses[SAMPLES];
     uint32_t indices[SAMPLES];
     result r = {.statistics.struct_size = sizeof r.statistics};
-    bt_device *device = device_open(where, 0);
     bt_session *session = session_open(device, program);
     upload_noise(session, program, channels, classes);
     require(train(session, steps, 4), "bt_session_train");
@@ -104,6 +104,11 @@ static inline result run(const char *where, const bt_program *program, uint32_t 
     bt_session_close(session);
     bt_device_close(device);
     return r;
+}
+
+static inline result run(const char *where, const bt_program *program, uint32_t channels,
+                         int32_t classes, uint32_t steps) {
+    return run_on(device_open(where, 0), program, channels, classes, steps);
 }
 
 #endif
