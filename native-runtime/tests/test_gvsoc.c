@@ -3,6 +3,8 @@
  * saying why, where GVSOC_INSTALL_DIR is not set or the firmware is missing.
  */
 #define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <unistd.h>
 
@@ -50,91 +52,165 @@ static void check_same(const network *net, const char *where) {
 
 /* ------------------------------------------------------------------------------------- counters */
 
-static void read_counters(bt_device *device, bt_pulp_counter_table counters) {
-    uint8_t *bytes = malloc(1u << 20);
-    uint32_t address, size;
+/* Reads what the firmware holds at a symbol. */
+static void read_symbol(bt_device *device, const char *name, void *to, uint32_t size) {
+    static uint8_t bytes[1u << 20];
+    uint32_t address, symbol_size;
     bt_elf elf;
     FILE *file = fopen(BT_PULP_OPEN_FIRMWARE_FILE, "rb");
-    size_t read = fread(bytes, 1, 1u << 20, file);
+    size_t length = fread(bytes, 1, sizeof bytes, file);
     fclose(file);
-    require(bt_elf_open(bytes, read, &elf), "bt_elf_open");
-    require(bt_elf_symbol(&elf, "bt_pulp_counters", &address, &size), "bt_pulp_counters");
-    require(device->link->operations->read(device->link, address, counters,
-                                           sizeof(bt_pulp_counter_table)),
-            "reading bt_pulp_counters");
-    free(bytes);
+    require(bt_elf_open(bytes, length, &elf), "bt_elf_open");
+    require(bt_elf_symbol(&elf, name, &address, &symbol_size), name);
+    require(device->link->operations->read(device->link, address, to, size), name);
 }
 
-/* Where the cycles of one training sample and one update go, and what the cores wait for. */
-static void print_profile(const network *net) {
-    enum { STEPS = 1, BATCH = 4 };
-    bt_pulp_counter_table counters;
-    bt_profile_entry entries[BT_OPCODE_COUNT];
-    uint32_t count;
-    uint64_t total = 0;
-    bt_program *program = program_of(net);
-    bt_device *device = device_open(uri, 0);
-    bt_session *session = session_open(device, program);
-    upload_noise(session, program, net->channels, net->classes);
-    require(bt_session_profile_begin(session), "bt_session_profile_begin");
-    require(train(session, STEPS, BATCH), "bt_session_train");
-    require(bt_session_profile_end(session, entries, BT_OPCODE_COUNT, &count),
-            "bt_session_profile_end");
-    read_counters(device, counters);
+static void print_percent(double part, double all) { printf(" %6.1f", 100.0 * part / all); }
+
+/* What the cores did while they were awake: executing, and waiting for what. */
+static void print_row(const bt_profile_entry *entry, const uint64_t *counters, double cycles) {
+    double awake = (double)counters[BT_PULP_CYCLES];
+    double rest = awake;
+    const double parts[] = {
+        (double)counters[BT_PULP_INSTRUCTIONS],         (double)counters[BT_PULP_LOAD_STALLS],
+        (double)counters[BT_PULP_FETCH_STALLS],         (double)counters[BT_PULP_FPU_WAITS],
+        2.0 * (double)counters[BT_PULP_TAKEN_BRANCHES],
+    };
+    printf("       %-22s %9llu", entry->name, (unsigned long long)entry->critical);
+    print_percent((double)entry->critical, cycles);
+    print_percent(awake, BT_PULP_MAX_WORKERS * (double)entry->critical);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        print_percent(parts[i], awake);
+        rest -= parts[i];
+    }
+    print_percent(rest, awake);
+    printf("\n");
+}
+
+static const uint64_t *counters_of(const bt_pulp_counter_table table, const char *name) {
     for (uint32_t i = 0; i < BT_OPCODE_COUNT; i++) {
-        for (uint32_t j = 0; j < count; j++) {
-            total += i == 0 ? entries[j].critical : 0;
+        if (strcmp(bt_opcode_name(i), name) == 0) {
+            return table[i];
         }
     }
-    printf("%s: %.0f cycles per sample\n", net->name, (double)total / (STEPS * BATCH));
-    printf("  %-28s %10s %5s %6s %6s %6s %6s %6s %6s %6s %6s\n", "opcode", "cycles", "%", "busy%",
-           "instr%", "load%", "fetch%", "fpu%", "branch%", "other%", "ld+st%");
-    for (uint32_t j = 0; j < count; j++) {
-        const uint64_t *c = NULL;
-        for (uint32_t i = 0; i < BT_OPCODE_COUNT; i++) {
-            if (counters[i][BT_PULP_INSTRUCTIONS] == entries[j].instructions &&
-                entries[j].instructions != 0) {
-                c = counters[i];
-            }
-        }
-        if (c == NULL) {
-            continue;
-        }
-        double all = (double)c[BT_PULP_CYCLES];
-        double percent[6] = {
-            (double)c[BT_PULP_INSTRUCTIONS],         (double)c[BT_PULP_LOAD_STALLS],
-            (double)c[BT_PULP_FETCH_STALLS],         (double)c[BT_PULP_FPU_WAITS],
-            2.0 * (double)c[BT_PULP_TAKEN_BRANCHES], all,
-        };
-        for (uint32_t i = 0; i < 5; i++) {
-            percent[5] -= percent[i];
-        }
-        printf("  %-28s %10llu %5.1f %6.1f", entries[j].name,
-               (unsigned long long)entries[j].critical / (STEPS * BATCH),
-               100.0 * (double)entries[j].critical / (double)total,
-               100.0 * all / (8.0 * (double)entries[j].critical));
-        for (uint32_t i = 0; i < 6; i++) {
-            printf(" %6.1f", 100.0 * percent[i] / all);
-        }
-        printf(" %6.1f\n", 100.0 * (double)(c[BT_PULP_LOADS] + c[BT_PULP_STORES]) / all);
-    }
-    bt_session_close(session);
-    bt_device_close(device);
-    bt_program_free(program);
+    return NULL;
 }
 
 /* --------------------------------------------------------------------------------------- tests */
-
-static void cycles_have_a_profile(void) {
-    network net = {"EpiDeNet", epidenet(), 2, 11};
-    print_profile(&net);
-    bt_model_free(net.model);
-}
 
 static void eight_cores_give_the_bits_of_sim(void) {
     network net = {"EpiDeNet, 8 cores", epidenet(), 2, 11};
     check_same(&net, uri);
     bt_model_free(net.model);
+}
+
+static void one_core_gives_the_bits_of_sim(void) {
+    network net = {"EpiDeNet, 1 core", epidenet(), 2, 11};
+    char one_core[600];
+    snprintf(one_core, sizeof one_core, "%s&cores=1", uri);
+    check_same(&net, one_core);
+    bt_model_free(net.model);
+}
+
+/* Where the cycles of one sample and an update go. */
+static void a_profile_accounts_for_all_cycles(void) {
+    network net = {"EpiDeNet", epidenet(), 2, 11};
+    bt_profile_entry entries[BT_OPCODE_COUNT];
+    bt_pulp_counter_table table;
+    bt_pulp_report report;
+    bt_statistics statistics = {.struct_size = sizeof statistics};
+    uint32_t count;
+    double cycles = 0;
+    bt_program *program = program_of(&net);
+    bt_device *device = device_open(uri, 0);
+    bt_session *session = session_open(device, program);
+    upload_noise(session, program, net.channels, net.classes);
+    require(bt_session_profile_begin(session), "bt_session_profile_begin");
+    require(train(session, 1, 1), "bt_session_train");
+    require(bt_session_profile_end(session, entries, BT_OPCODE_COUNT, &count),
+            "bt_session_profile_end");
+    require(bt_session_statistics(session, &statistics), "bt_session_statistics");
+    read_symbol(device, "bt_pulp_counters", table, sizeof table);
+    read_symbol(device, "bt_pulp_status", &report, sizeof report);
+    for (uint32_t i = 0; i < count; i++) {
+        cycles += (double)entries[i].critical;
+    }
+    CHECK(cycles <= (double)statistics.cycles && cycles > 0.9 * (double)statistics.cycles,
+          "%.0f cycles in instructions of %llu", cycles, (unsigned long long)statistics.cycles);
+    printf("       %-22s %9s %6s %6s %6s %6s %6s %6s %6s %6s\n", "EpiDeNet, one sample", "cycles",
+           "%", "awake%", "instr%", "load%", "fetch%", "fpu%", "branch%", "memory%");
+    for (uint32_t i = 0; i < count; i++) {
+        const uint64_t *counters = counters_of(table, entries[i].name);
+        CHECK(counters != NULL && counters[BT_PULP_INSTRUCTIONS] == entries[i].instructions,
+              "%s: two counts of instructions", entries[i].name);
+        if (counters != NULL && counters[BT_PULP_CYCLES] != 0) {
+            print_row(&entries[i], counters, cycles);
+        }
+    }
+    printf("       stacks used: fabric controller %u of 8192, workers", report.fc_stack);
+    CHECK(report.fc_stack > 0 && report.fc_stack < 8192, "%u bytes", report.fc_stack);
+    for (uint32_t i = 0; i < BT_PULP_MAX_WORKERS; i++) {
+        printf(" %u", report.worker_stack[i]);
+        CHECK(report.worker_stack[i] > 0 && report.worker_stack[i] < 2048, "worker %u: %u bytes", i,
+              report.worker_stack[i]);
+    }
+    printf(" of 2048\n");
+    bt_session_close(session);
+    bt_device_close(device);
+    bt_program_free(program);
+    bt_model_free(net.model);
+}
+
+/* The process group of the simulator: the shell below this process leads it. */
+static pid_t simulator_below(pid_t parent) {
+    char path[64], line[64] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)parent);
+    FILE *file = fopen(path, "r");
+    bool found = file != NULL && fgets(line, sizeof line, file) != NULL;
+    if (file != NULL) {
+        fclose(file);
+    }
+    return found ? (pid_t)atoi(line) : 0;
+}
+
+static void *kill_later(void *argument) {
+    usleep(500000);
+    kill(-*(pid_t *)argument, SIGKILL);
+    return NULL;
+}
+
+static void a_killed_simulator_ends_a_step_with_an_error(void) {
+    network net = {"EpiDeNet", epidenet(), 2, 11};
+    bt_program *program = program_of(&net);
+    bt_device *device = device_open(uri, 0);
+    bt_session *session = session_open(device, program);
+    upload_noise(session, program, net.channels, net.classes);
+    pid_t group = simulator_below(getpid());
+    CHECK(group > 0, "no simulator found");
+    pthread_t thread;
+    pthread_create(&thread, NULL, kill_later, &group);
+    bt_status status = train(session, 100, 8);
+    CHECK(status == BT_ERROR_DEVICE, "%s", bt_status_name(status));
+    CHECK(strstr(bt_error_message(0), "The simulation has ended") != NULL, "%s",
+          bt_error_message(0));
+    pthread_join(thread, NULL);
+    bt_session_close(session);
+    bt_device_close(device);
+    bt_program_free(program);
+    bt_model_free(net.model);
+}
+
+/* An access to where nothing is ends the simulation with a sentence, which the error passes on. */
+static void what_the_simulator_complains_of_is_passed_on(void) {
+    bt_device *device = device_open(uri, 0);
+    const uint32_t nowhere = 0x0BADBAD0;
+    uint32_t word;
+    bt_link *link = device->link;
+    bt_status status = link->operations->write(link, nowhere, &word, sizeof word);
+    CHECK(status == BT_ERROR_DEVICE, "%s", bt_status_name(status));
+    CHECK(strstr(bt_error_message(0), "refused to write 4 bytes at 0x0BADBAD0") != NULL, "%s",
+          bt_error_message(0));
+    bt_device_close(device);
 }
 
 static int skip(const char *why) {
@@ -157,6 +233,9 @@ int main(void) {
     }
     snprintf(uri, sizeof uri, "gvsoc:?target=pulp-open&firmware=%s", BT_PULP_OPEN_FIRMWARE_FILE);
     RUN(eight_cores_give_the_bits_of_sim);
-    RUN(cycles_have_a_profile);
+    RUN(one_core_gives_the_bits_of_sim);
+    RUN(a_profile_accounts_for_all_cycles);
+    RUN(a_killed_simulator_ends_a_step_with_an_error);
+    RUN(what_the_simulator_complains_of_is_passed_on);
     return REPORT();
 }
