@@ -109,7 +109,7 @@ static uint32_t
 static bt_pulp_counter_table worker_counters[BT_PULP_MAX_WORKERS];
 
 static inline void counters_begin(uint32_t core) {
-    __asm__ volatile("csrw 0x79F, zero");                  /* all counters := 0 */
+    __asm__ volatile("csrw 0x79F, zero");               /* all counters := 0 */
     __asm__ volatile("csrw 0xCC0, %0" ::"r"(0x403FFu)); /* those read below */
     __asm__ volatile("csrw 0xCC1, %0" ::"r"(1u));
     worker_time[core] = clock_cycles();
