@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "device_run.h"
@@ -161,10 +162,10 @@ static void a_profile_accounts_for_all_cycles(void) {
     bt_model_free(net.model);
 }
 
-/* The process group of the simulator: the shell below this process leads it. */
-static pid_t simulator_below(pid_t parent) {
+/* The first child of a process, or 0. */
+static pid_t child_of(pid_t parent) {
     char path[64], line[64] = "";
-    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)parent);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
     FILE *file = fopen(path, "r");
     bool found = file != NULL && fgets(line, sizeof line, file) != NULL;
     if (file != NULL) {
@@ -185,7 +186,7 @@ static void a_killed_simulator_ends_a_step_with_an_error(void) {
     bt_device *device = device_open(uri, 0);
     bt_session *session = session_open(device, program);
     upload_noise(session, program, net.channels, net.classes);
-    pid_t group = simulator_below(getpid());
+    pid_t group = child_of(getpid()); /* led by the shell above the simulator */
     CHECK(group > 0, "no simulator found");
     pthread_t thread;
     pthread_create(&thread, NULL, kill_later, &group);
@@ -200,8 +201,32 @@ static void a_killed_simulator_ends_a_step_with_an_error(void) {
     bt_model_free(net.model);
 }
 
-/* An access to where nothing is ends the simulation with a sentence, which the error passes on. */
-static void what_the_simulator_complains_of_is_passed_on(void) {
+static void nothing_survives_a_killed_host(void) {
+    int ready[2];
+    char byte;
+    CHECK(pipe(ready) == 0, "no pipe");
+    pid_t host = fork();
+    if (host == 0) {
+        bt_device *device = device_open(uri, 0);
+        _exit(device != NULL && write(ready[1], "", 1) == 1 ? pause() : 1);
+    }
+    CHECK(read(ready[0], &byte, 1) == 1, "the host did not open its device");
+    pid_t shell = child_of(host);
+    pid_t simulator = child_of(shell);
+    CHECK(simulator > 0 && kill(simulator, 0) == 0, "no simulator found");
+    kill(host, SIGKILL);
+    waitpid(host, NULL, 0);
+    int waited = 0;
+    while (kill(simulator, 0) == 0 && waited < 1000) {
+        usleep(10000);
+        waited++;
+    }
+    CHECK(waited < 1000, "the simulator is still there");
+    close(ready[0]);
+    close(ready[1]);
+}
+
+static void an_access_to_nothing_is_refused(void) {
     bt_device *device = device_open(uri, 0);
     const uint32_t nowhere = 0x0BADBAD0;
     uint32_t word;
@@ -236,6 +261,7 @@ int main(void) {
     RUN(one_core_gives_the_bits_of_sim);
     RUN(a_profile_accounts_for_all_cycles);
     RUN(a_killed_simulator_ends_a_step_with_an_error);
-    RUN(what_the_simulator_complains_of_is_passed_on);
+    RUN(nothing_survives_a_killed_host);
+    RUN(an_access_to_nothing_is_refused);
     return REPORT();
 }

@@ -39,11 +39,13 @@ typedef struct gvsoc_system {
     const char *boot;
     const char *status;
     uint32_t doorbell; /* address that wakes the fabric controller; 0: it looks by itself */
+    bool early;        /* all files are open when the proxy is */
 } gvsoc_system;
 
 static const gvsoc_system systems[] = {
-    {"pulp-open", "pulp-open", "bt_pulp_mailbox", "bt_pulp_boot", "bt_pulp_status", 0x1A109810u},
-    {"gap9", "gap9.evk", "bt_gap9_mailbox", NULL, NULL, 0},
+    {"pulp-open", "pulp-open", "bt_pulp_mailbox", "bt_pulp_boot", "bt_pulp_status", 0x1A109810u,
+     true},
+    {"gap9", "gap9.evk", "bt_gap9_mailbox", NULL, NULL, 0, false},
 };
 
 typedef struct gvsoc_link {
@@ -296,7 +298,11 @@ static bt_status launch_and_connect(gvsoc_link *gvsoc) {
     BT_TRY(prepare(gvsoc));
     BT_TRY(enable_proxy(gvsoc));
     BT_TRY(launch(gvsoc));
-    return bt_proxy_connect(&gvsoc->proxy, "127.0.0.1", gvsoc->port, PROXY_TIMEOUT_MS);
+    BT_TRY(bt_proxy_connect(&gvsoc->proxy, "127.0.0.1", gvsoc->port, PROXY_TIMEOUT_MS));
+    if (gvsoc->system->early) {
+        remove_work(gvsoc); /* files without names cannot outlive the simulator */
+    }
+    return BT_OK;
 }
 
 /* -------------------------------------------------------------------------------- operations */

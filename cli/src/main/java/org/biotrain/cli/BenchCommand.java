@@ -186,8 +186,7 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
             session.upload(samples(network, session.plan().outputElements()));
             double uploadRate = rate(empty, session.statistics());
             // Before any timed step: how many of those there are depends on the machine, and counts on the weights.
-            List<Opcode> opcodes =
-                    device.contains(COUNTING) || device.startsWith("gvsoc:") ? count(session) : null;
+            List<Opcode> opcodes = device.contains(COUNTING) || device.startsWith("gvsoc:") ? count(session) : null;
             session.fit(new Stopwatch(WARM_UP_PART * seconds));
             Statistics before = session.statistics();
             Stopwatch stopwatch = new Stopwatch(seconds);
@@ -346,7 +345,8 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
             out.printf(
                     "instructions per sample %.0f, critical %.0f, per MAC %.2f%n",
                     result.instructionsPerSample, result.criticalInstructionsPerSample, result.instructionsPerMac);
-            Table table = new Table("instruction", "per sample", result.cyclesPerSample == null ? "critical" : "cycles");
+            Table table =
+                    new Table("instruction", "per sample", result.cyclesPerSample == null ? "critical" : "cycles");
             result.opcodes.forEach(opcode -> table.row(
                     opcode.name(),
                     "%.0f".formatted(opcode.instructionsPerSample()),

@@ -193,8 +193,8 @@ final class CalibrateCommand extends ReportingCommand<CalibrateCommand.Result> {
             }
             Statistics begin = session.statistics();
             TrainingResult training = fit(session, log);
-            Double cyclesPerSample = DeviceClock.cyclesPerSample(
-                    opened, session.plan().microBatch(), begin, session.statistics());
+            Double cyclesPerSample =
+                    DeviceClock.cyclesPerSample(opened, session.plan().microBatch(), begin, session.statistics());
             Evaluation after = null;
             if (training.outcome() == TrainingResult.Outcome.COMPLETED) {
                 after = session.evaluate(fold.test());
