@@ -39,7 +39,7 @@ typedef struct gvsoc_system {
     const char *boot;
     const char *status;
     uint32_t doorbell; /* address that wakes the fabric controller; 0: it looks by itself */
-    bool early;        /* all files are open when the proxy is */
+    bool drops_names;  /* needs its working folder no more once the firmware runs */
 } gvsoc_system;
 
 static const gvsoc_system systems[] = {
@@ -298,11 +298,7 @@ static bt_status launch_and_connect(gvsoc_link *gvsoc) {
     BT_TRY(prepare(gvsoc));
     BT_TRY(enable_proxy(gvsoc));
     BT_TRY(launch(gvsoc));
-    BT_TRY(bt_proxy_connect(&gvsoc->proxy, "127.0.0.1", gvsoc->port, PROXY_TIMEOUT_MS));
-    if (gvsoc->system->early) {
-        remove_work(gvsoc); /* files without names cannot outlive the simulator */
-    }
-    return BT_OK;
+    return bt_proxy_connect(&gvsoc->proxy, "127.0.0.1", gvsoc->port, PROXY_TIMEOUT_MS);
 }
 
 /* -------------------------------------------------------------------------------- operations */
@@ -401,6 +397,9 @@ static bt_status poll_word(gvsoc_link *gvsoc, uint32_t address, uint32_t value,
         BT_TRY(bt_proxy_read(&gvsoc->proxy, component_of(gvsoc, address), address, &word,
                              sizeof word));
         uint64_t now = now_ns();
+        if (word != value && gvsoc->system->drops_names) {
+            remove_work(gvsoc); /* the firmware runs; files without names cannot outlive it */
+        }
         if (word != value || now >= deadline) {
             return BT_OK;
         }
