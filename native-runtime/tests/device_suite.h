@@ -7,6 +7,7 @@
 #define BT_TEST_DEVICE_SUITE_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "device_run.h"
@@ -86,6 +87,19 @@ static bt_program *epidenet_program(void) {
     bt_program *program = compile(model, &options, "gap9");
     bt_model_free(model);
     return program;
+}
+
+typedef struct killer {
+    pid_t victim;
+    int signal;
+} killer;
+
+/* For a thread: signals a process in the middle of a long command. */
+static void *kill_later(void *argument) {
+    const killer *k = argument;
+    usleep(200000);
+    kill(k->victim, k->signal);
+    return NULL;
 }
 
 static void *abort_later(void *session) {

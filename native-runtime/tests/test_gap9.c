@@ -20,6 +20,10 @@ static void the_start_is_reported(void) {
     bt_session *session = session_open(device, program);
     upload_noise(session, program, 2, 11);
     require(train(session, 1, 8), "bt_session_train");
+    bt_statistics statistics = {.struct_size = sizeof statistics};
+    require(bt_session_statistics(session, &statistics), "bt_session_statistics");
+    CHECK(statistics.cycles > 0 && statistics.micro_steps == 8, "%llu cycles in %llu micro-steps",
+          (unsigned long long)statistics.cycles, (unsigned long long)statistics.micro_steps);
     require(gap9_read(device->link, gap9->status_address, &report, sizeof report), "report");
     CHECK(report.stage == BT_GAP9_SERVING && report.error == 0, "stage %u, error %d", report.stage,
           report.error);
@@ -66,18 +70,6 @@ static void the_largest_network_gives_the_bits_of_sim(void) {
     check_same("MI-BMINet F1=32", program, 8, 2, 1);
     bt_program_free(program);
     bt_model_free(model);
-}
-
-typedef struct killer {
-    pid_t victim;
-    int signal;
-} killer;
-
-static void *kill_later(void *argument) {
-    const killer *k = argument;
-    usleep(200000);
-    kill(k->victim, k->signal);
-    return NULL;
 }
 
 /* Signals the device's process in the middle of a command, and says how the command ended. */

@@ -100,25 +100,12 @@ static bt_link *open_link(uint32_t workers) {
     return link;
 }
 
-typedef struct killer {
-    pid_t victim;
-    int signal;
-    useconds_t delay;
-} killer;
-
-static void *kill_later(void *argument) {
-    const killer *k = argument;
-    usleep(k->delay);
-    kill(k->victim, k->signal);
-    return NULL;
-}
-
 static void a_killed_qemu_ends_a_step_with_an_error(void) {
     bt_program *program = epidenet_program();
     bt_device *device = device_open(uri, 0);
     bt_session *session = session_open(device, program);
     upload_noise(session, program, 2, 11);
-    killer k = {qemu_below(getpid()), SIGKILL, 200000};
+    killer k = {qemu_below(getpid()), SIGKILL};
     CHECK(k.victim > 0, "no QEMU found");
     pthread_t thread;
     pthread_create(&thread, NULL, kill_later, &k);

@@ -24,18 +24,20 @@
 #define BT_RAM_REQUESTS 8u
 /* Between L3 and L1: the micro-DMA reaches L2 only. */
 #define BT_BOUNCE_BYTES 32768u
-/* The cluster's DMA engine keeps 16 bits of a stride. */
+/* Of the cluster's DMA; whether it keeps more than 16 bits of a stride is not documented. */
 #define BT_DMA_MAX_STRIDE 65535u
 
 typedef char bt_one_command_carries_any_transfer[BT_TRANSFER_MAX_BYTES < 131072u ? 1 : -1];
 
-/* Found by the host through the ELF's symbols, and the mailbox through __rt_debug_struct_ptr too.
+/*
+ * Found by the host through the ELF's symbols, the mailbox through __rt_debug_struct_ptr too. PI_L2
+ * makes them part of what is loaded: the mailbox of an earlier start does not outlive loading. The
+ * rest of our data is in L2 as well, where the SDK puts .data and .bss.
  */
 PI_L2 bt_mailbox bt_gap9_mailbox __attribute__((aligned(16)));
 PI_L2 bt_gap9_report bt_gap9_status;
 
-/* A word behind the interrupt vectors, at 0x1C010090, where flash-booted programs publish a block.
- */
+/* The SDK's word behind the interrupt vectors, where a debugger looks for a program's block. */
 extern void *volatile __rt_debug_struct_ptr __attribute__((weak));
 
 static bt_record records[BT_RECORD_CAPACITY];
