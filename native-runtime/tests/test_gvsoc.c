@@ -126,18 +126,21 @@ static void a_profile_accounts_for_all_cycles(void) {
     bt_device *device = device_open(uri, 0);
     bt_session *session = session_open(device, program);
     upload_noise(session, program, net.channels, net.classes);
+    require(train(session, 1, 1), "bt_session_train");
+    require(bt_session_statistics(session, &statistics), "bt_session_statistics");
     require(bt_session_profile_begin(session), "bt_session_profile_begin");
     require(train(session, 1, 1), "bt_session_train");
     require(bt_session_profile_end(session, entries, BT_OPCODE_COUNT, &count),
             "bt_session_profile_end");
-    require(bt_session_statistics(session, &statistics), "bt_session_statistics");
     read_symbol(device, "bt_pulp_counters", table, sizeof table);
     read_symbol(device, "bt_pulp_status", &report, sizeof report);
     for (uint32_t i = 0; i < count; i++) {
         cycles += (double)entries[i].critical;
     }
-    CHECK(cycles <= (double)statistics.cycles && cycles > 0.9 * (double)statistics.cycles,
-          "%.0f cycles in instructions of %llu", cycles, (unsigned long long)statistics.cycles);
+    /* The counting itself is left out. */
+    CHECK(cycles > 0.9 * (double)statistics.cycles && cycles < 1.1 * (double)statistics.cycles,
+          "%.0f cycles in instructions, %llu without counting", cycles,
+          (unsigned long long)statistics.cycles);
     printf("       %-22s %9s %6s %6s %6s %6s %6s %6s %6s %6s\n", "EpiDeNet, one sample", "cycles",
            "%", "awake%", "instr%", "load%", "fetch%", "fpu%", "branch%", "memory%");
     for (uint32_t i = 0; i < count; i++) {
