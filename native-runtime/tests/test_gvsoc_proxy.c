@@ -545,8 +545,10 @@ static void options_are_checked(void) {
     check_refused("gvsoc:?speed=9", "no option \"speed\"");
     check_refused("gvsoc:localhost", "is not host:port");
     check_refused("gvsoc:localhost:99999", "is not host:port");
-    check_refused("gvsoc:localhost:1", "has no firmware for target=pulp-open");
-    check_refused("gvsoc:localhost:1?firmware=/nowhere.elf", "Cannot read /nowhere.elf");
+    check_refused("gvsoc:localhost:1",
+                  "has no firmware; name one with gvsoc:?target=pulp-open&firmware=");
+    check_refused("gvsoc:localhost:1?firmware=/nowhere.elf",
+                  "Cannot read the firmware /nowhere.elf");
     check_refused("gvsoc:localhost:1?firmware=/bin/sh", "not a 32-bit little-endian RISC-V ELF");
     check_refused("gvsoc:localhost:1?firmware=" BT_FIRMWARE_FILE, "no symbol bt_pulp_mailbox");
 }

@@ -1,35 +1,26 @@
 #define _GNU_SOURCE
 #include "link/gvsoc.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "hal/pulp_open/pulp_open.h"
 #include "link/elf.h"
+#include "link/gvsoc_launch.h"
 #include "link/mailbox.h"
-#include "link/process.h"
 #include "link/proxy.h"
 
 #define L1_BEGIN 0x10000000u
 #define L1_END 0x10100000u
 #define PROXY_TIMEOUT_MS 20000u
-#define GVSOC_TIMEOUT_MS                                                                           \
-    120000u /* an answer of the firmware; it is simulated, so it takes time                        \
-             */
-#define LAUNCH_TIMEOUT_NS 120000000000ull
+#define GVSOC_TIMEOUT_MS 600000u /* a micro-batch of a large network is simulated for minutes */
 #define FIRST_PAUSE_NS 100000ull
 #define LONGEST_PAUSE_NS 5000000ull
-#define MAX_FILE_BYTES (64u << 20)
+#define MAX_FIRMWARE_BYTES (64u << 20)
 
 /* What differs from one simulated system to the next. */
 typedef struct gvsoc_system {
@@ -53,8 +44,6 @@ typedef struct gvsoc_link {
     const gvsoc_system *system;
     char host[256]; /* "": launch */
     char port[16];
-    char install[1024]; /* prefix of a GVSOC installation */
-    char efuses[1200];  /* file that a GAP9 starts with, or "" */
     char l1_path[128];
     char l2_path[128];
     uint32_t doorbell;
@@ -63,8 +52,7 @@ typedef struct gvsoc_link {
     size_t firmware_bytes;
     uint32_t boot_address;   /* 0: none */
     uint32_t status_address; /* 0: none */
-    bt_process process;
-    char work[256]; /* private folder of the simulator, or "" */
+    bt_gvsoc_launch launch;  /* of a simulator of our own */
     bt_proxy proxy;
     bt_proxy_component l1, l2;
     bool running; /* simulated time advances */
@@ -84,223 +72,6 @@ static void pause_ns(uint64_t nanoseconds) {
     nanosleep(&pause, NULL);
 }
 
-/* ------------------------------------------------------------------------------------- files */
-
-/* The whole file and a terminating zero; the caller frees it. */
-static bt_status read_file(const char *path, uint8_t **bytes, size_t *size) {
-    FILE *file = fopen(path, "rb");
-    uint8_t *data = NULL;
-    long length = -1;
-    if (file != NULL && fseek(file, 0, SEEK_END) == 0 && (length = ftell(file)) > 0 &&
-        length <= (long)MAX_FILE_BYTES && fseek(file, 0, SEEK_SET) == 0) {
-        data = calloc(1, (size_t)length + 1);
-    }
-    int complete = data != NULL && fread(data, 1, (size_t)length, file) == (size_t)length;
-    int error = errno;
-    if (file != NULL) {
-        fclose(file);
-    }
-    if (!complete) {
-        free(data);
-        BT_FAIL(BT_ERROR_IO, "Cannot read %s: %s.", path,
-                file == NULL ? strerror(error) : "empty, larger than 64 MiB, or cut short");
-    }
-    *bytes = data;
-    *size = (size_t)length;
-    return BT_OK;
-}
-
-static bt_status write_file(const char *folder, const char *name, const void *bytes, size_t size) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "wb");
-    bool complete = file != NULL && fwrite(bytes, 1, size, file) == size;
-    if (file == NULL || fclose(file) != 0 || !complete) {
-        BT_FAIL(BT_ERROR_IO, "Cannot write %s: %s.", path, strerror(errno));
-    }
-    return BT_OK;
-}
-
-static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *walk) {
-    (void)status;
-    (void)kind;
-    (void)walk;
-    return remove(path);
-}
-
-static void remove_work(gvsoc_link *gvsoc) {
-    if (gvsoc->work[0] != '\0') {
-        nftw(gvsoc->work, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-        gvsoc->work[0] = '\0';
-    }
-}
-
-static bt_status make_work(gvsoc_link *gvsoc) {
-    const char *folder = getenv("TMPDIR");
-    char template[sizeof gvsoc->work];
-    int length = snprintf(template, sizeof template, "%s/biotrain-gvsoc-XXXXXX",
-                          folder != NULL && folder[0] == '/' ? folder : "/tmp");
-    if (length >= (int)sizeof template || mkdtemp(template) == NULL) {
-        BT_FAIL(BT_ERROR_IO, "Cannot create the working folder %s for GVSOC: %s.", template,
-                strerror(errno));
-    }
-    memcpy(gvsoc->work, template, sizeof template);
-    return BT_OK;
-}
-
-/* ------------------------------------------------------------------------------------ launch */
-
-static bt_status fail_with_words(gvsoc_link *gvsoc, bt_status status, const char *what) {
-    char words[1024];
-    bt_process_last_words(&gvsoc->process, "GVSOC", words, sizeof words);
-    return bt_error_set(status, "%s%s.", what, words);
-}
-
-/*
- * Starts a command of the simulator in its working folder. Its standard output goes where its
- * errors go; "stdbuf" makes it come line by line.
- */
-static bt_status start_command(gvsoc_link *gvsoc, const char *const *command) {
-    const char *arguments[32] = {"/bin/sh", "-c", "cd \"$0\" && exec stdbuf -oL \"$@\" >&2",
-                                 gvsoc->work};
-    size_t count = 4;
-    for (; *command != NULL; command++) {
-        arguments[count++] = *command;
-    }
-    return bt_process_start(&gvsoc->process, arguments, NULL, 0);
-}
-
-/* Has GVSOC write gvsoc_config.json, which describes the system and the firmware to load. */
-static bt_status prepare(gvsoc_link *gvsoc) {
-    char program[1100], target[64], binary[300], work[300];
-    snprintf(program, sizeof program, "%s/bin/gvsoc", gvsoc->install);
-    snprintf(target, sizeof target, "--target=%s", gvsoc->system->simulator_target);
-    snprintf(binary, sizeof binary, "--binary=%s/firmware.elf", gvsoc->work);
-    snprintf(work, sizeof work, "--work-dir=%s", gvsoc->work);
-    const char *const command[] = {program, target,  binary,    work,
-                                   "image", "flash", "prepare", NULL};
-    uint64_t deadline = now_ns() + LAUNCH_TIMEOUT_NS;
-    BT_TRY(start_command(gvsoc, command));
-    while (!bt_process_ended(&gvsoc->process)) {
-        if (now_ns() >= deadline) {
-            bt_process_stop(&gvsoc->process);
-            return fail_with_words(gvsoc, BT_ERROR_TIMEOUT,
-                                   "GVSOC did not write its configuration within 120 s");
-        }
-        pause_ns(LONGEST_PAUSE_NS);
-    }
-    bt_process_stop(&gvsoc->process);
-    return BT_OK;
-}
-
-/* The value that follows "key": between from and to, or NULL. */
-static char *json_value(char *from, const char *to, const char *key) {
-    char quoted[32];
-    snprintf(quoted, sizeof quoted, "\"%s\"", key);
-    char *at = strstr(from, quoted);
-    if (at == NULL || at >= to) {
-        return NULL;
-    }
-    at += strlen(quoted);
-    at += strspn(at, " \t\r\n");
-    return *at == ':' ? at + 1 + strspn(at + 1, " \t\r\n") : NULL;
-}
-
-/* Copies text[0 … at) to out, then value, and skips the value that stood at "at". */
-static char *replace_value(FILE *out, char *text, char *at, const char *value) {
-    fwrite(text, 1, (size_t)(at - text), out);
-    fputs(value, out);
-    return at + strcspn(at, ",}\r\n \t");
-}
-
-/* Switches the proxy on, on a free port, in the configuration that GVSOC wrote. */
-static bt_status enable_proxy(gvsoc_link *gvsoc) {
-    char path[300];
-    uint8_t *bytes;
-    size_t size;
-    snprintf(path, sizeof path, "%s/gvsoc_config.json", gvsoc->work);
-    if (read_file(path, &bytes, &size) != BT_OK) {
-        return fail_with_words(gvsoc, BT_ERROR_DEVICE, "GVSOC wrote no gvsoc_config.json");
-    }
-    char *text = (char *)bytes;
-    char *end = text + size;
-    char *proxy = json_value(text, end, "proxy");
-    char *object_end = proxy != NULL && *proxy == '{' ? strchr(proxy, '}') : NULL;
-    char *enabled = object_end != NULL ? json_value(proxy, object_end, "enabled") : NULL;
-    char *port = object_end != NULL ? json_value(proxy, object_end, "port") : NULL;
-    if (enabled == NULL || port == NULL) {
-        free(bytes);
-        BT_FAIL(BT_ERROR_DEVICE, "This GVSOC's configuration has no proxy with enabled and port; "
-                                 "use a GVSOC of 2022 or later.");
-    }
-    char *changed = NULL;
-    size_t changed_size = 0;
-    FILE *out = open_memstream(&changed, &changed_size);
-    if (out == NULL) {
-        free(bytes);
-        BT_FAIL(BT_ERROR_MEMORY, "No memory for GVSOC's configuration.");
-    }
-    char *rest = text;
-    for (int i = 0; i < 2; i++) {
-        bool is_enabled = (enabled < port) == (i == 0);
-        rest = replace_value(out, rest, is_enabled ? enabled : port, is_enabled ? "true" : "0");
-    }
-    fwrite(rest, 1, (size_t)(end - rest), out);
-    fclose(out);
-    bt_status status = write_file(gvsoc->work, "gvsoc_config.json", changed, changed_size);
-    free(changed);
-    free(bytes);
-    return status;
-}
-
-/* Starts the simulator and reads from its output where its proxy listens. */
-static bt_status launch(gvsoc_link *gvsoc) {
-    static const char opened[] = "Opened proxy on socket ";
-    char program[1100];
-    snprintf(program, sizeof program, "%s/bin/gvsoc_launcher", gvsoc->install);
-    const char *const command[] = {program, "--config=gvsoc_config.json", NULL};
-    uint64_t deadline = now_ns() + LAUNCH_TIMEOUT_NS;
-    BT_TRY(start_command(gvsoc, command));
-    for (;;) {
-        bool ended = bt_process_ended(&gvsoc->process);
-        const char *found = strstr(bt_process_messages(&gvsoc->process), opened);
-        if (found != NULL && strchr(found, '\n') != NULL) {
-            int port = atoi(found + sizeof opened - 1);
-            snprintf(gvsoc->port, sizeof gvsoc->port, "%d", port);
-            return BT_OK;
-        }
-        if (ended || now_ns() >= deadline) {
-            return fail_with_words(gvsoc, ended ? BT_ERROR_DEVICE : BT_ERROR_TIMEOUT,
-                                   ended ? "GVSOC ended at once"
-                                         : "GVSOC did not open its proxy within 120 s");
-        }
-        pause_ns(LONGEST_PAUSE_NS);
-    }
-}
-
-static bt_status copy_efuses(const gvsoc_link *gvsoc) {
-    uint8_t *bytes;
-    size_t size;
-    if (gvsoc->efuses[0] == '\0') {
-        return BT_OK;
-    }
-    BT_TRY_CONTEXT(read_file(gvsoc->efuses, &bytes, &size),
-                   "A simulated GAP9 starts with that file of the GAP SDK; set GAP_SDK_HOME.");
-    bt_status status = write_file(gvsoc->work, "chip.efuse_preload.data", bytes, size);
-    free(bytes);
-    return status;
-}
-
-static bt_status launch_and_connect(gvsoc_link *gvsoc) {
-    BT_TRY(make_work(gvsoc));
-    BT_TRY(write_file(gvsoc->work, "firmware.elf", gvsoc->firmware, gvsoc->firmware_bytes));
-    BT_TRY(copy_efuses(gvsoc));
-    BT_TRY(prepare(gvsoc));
-    BT_TRY(enable_proxy(gvsoc));
-    BT_TRY(launch(gvsoc));
-    return bt_proxy_connect(&gvsoc->proxy, "127.0.0.1", gvsoc->port, PROXY_TIMEOUT_MS);
-}
-
 /* -------------------------------------------------------------------------------- operations */
 
 static const bt_proxy_component *component_of(const gvsoc_link *gvsoc, uint32_t address) {
@@ -309,15 +80,14 @@ static const bt_proxy_component *component_of(const gvsoc_link *gvsoc, uint32_t 
 
 /* Says what became of the simulator, when that explains the failure better. */
 static bt_status explain(gvsoc_link *gvsoc, bt_status status) {
-    char words[1024];
-    if (status == BT_OK || gvsoc->process.shell == 0) {
+    if (status == BT_OK || gvsoc->launch.process.shell == 0) {
         return status;
     }
     /* The connection's end is seen before that of the process. */
     for (int i = 0; i < 100 && bt_proxy_closed(&gvsoc->proxy); i++) {
-        if (bt_process_ended(&gvsoc->process)) {
-            bt_process_last_words(&gvsoc->process, "GVSOC", words, sizeof words);
-            BT_FAIL(BT_ERROR_DEVICE, "The simulation has ended%s; open the device again.", words);
+        if (bt_process_ended(&gvsoc->launch.process)) {
+            return bt_gvsoc_fail(&gvsoc->launch, BT_ERROR_DEVICE,
+                                 "The simulation has ended; open the device again");
         }
         pause_ns(LONGEST_PAUSE_NS);
     }
@@ -367,7 +137,7 @@ static bt_status check_alive(gvsoc_link *gvsoc) {
         char what[96];
         snprintf(what, sizeof what, "The simulated program has ended with status %d",
                  gvsoc->proxy.exit_status);
-        return fail_with_words(gvsoc, BT_ERROR_DEVICE, what);
+        return bt_gvsoc_fail(&gvsoc->launch, BT_ERROR_DEVICE, what);
     }
     if (has_trapped(gvsoc, &report)) {
         BT_FAIL(BT_ERROR_DEVICE,
@@ -398,7 +168,8 @@ static bt_status poll_word(gvsoc_link *gvsoc, uint32_t address, uint32_t value,
                              sizeof word));
         uint64_t now = now_ns();
         if (word != value && gvsoc->system->drops_names) {
-            remove_work(gvsoc); /* the firmware runs; files without names cannot outlive it */
+            bt_gvsoc_drop_names(
+                &gvsoc->launch); /* the firmware runs; files without names cannot outlive it */
         }
         if (word != value || now >= deadline) {
             return BT_OK;
@@ -423,12 +194,11 @@ static bt_status gvsoc_wait_change(bt_link *link, uint32_t address, uint32_t val
 }
 
 static void leave(gvsoc_link *gvsoc) {
-    if (gvsoc->process.shell == 0) {
+    if (gvsoc->launch.process.shell == 0) {
         bt_proxy_leave(&gvsoc->proxy);
     }
     bt_proxy_close(&gvsoc->proxy);
-    bt_process_stop(&gvsoc->process);
-    remove_work(gvsoc);
+    bt_gvsoc_stop(&gvsoc->launch);
     gvsoc->running = false;
 }
 
@@ -454,7 +224,9 @@ static bt_status start(gvsoc_link *gvsoc) {
     if (gvsoc->host[0] != '\0') {
         BT_TRY(bt_proxy_connect(&gvsoc->proxy, gvsoc->host, gvsoc->port, PROXY_TIMEOUT_MS));
     } else {
-        BT_TRY(launch_and_connect(gvsoc));
+        BT_TRY(bt_gvsoc_start(&gvsoc->launch, gvsoc->system->simulator_target, gvsoc->firmware,
+                              gvsoc->firmware_bytes));
+        BT_TRY(bt_proxy_connect(&gvsoc->proxy, "127.0.0.1", gvsoc->launch.port, PROXY_TIMEOUT_MS));
     }
     BT_TRY(bt_proxy_find(&gvsoc->proxy, gvsoc->l2_path, &gvsoc->l2));
     BT_TRY(bt_proxy_find(&gvsoc->proxy, gvsoc->l1_path, &gvsoc->l1));
@@ -560,64 +332,15 @@ static bt_status find_system(const char *name, const gvsoc_system **out) {
     BT_FAIL(BT_ERROR_ARGUMENT, "target=%s in a gvsoc: URI is neither pulp-open nor gap9.", name);
 }
 
-/* Where GVSOC is installed: the option, or what the environment says. */
-static bt_status find_install(gvsoc_link *gvsoc, const bt_uri *uri) {
-    const char *option = bt_uri_option(uri, "install");
-    const char *install = getenv("GVSOC_INSTALL_DIR");
-    const char *sdk = getenv("GAP_SDK_HOME");
-    char program[1100];
-    if (option != NULL || (install != NULL && *install != '\0')) {
-        snprintf(gvsoc->install, sizeof gvsoc->install, "%s", option != NULL ? option : install);
-    } else if (sdk != NULL && *sdk != '\0') {
-        snprintf(gvsoc->install, sizeof gvsoc->install, "%s/install/workstation", sdk);
-    } else {
-        BT_FAIL(
-            BT_ERROR_IO,
-            "GVSOC is not installed: neither GVSOC_INSTALL_DIR nor GAP_SDK_HOME is set. Set one "
-            "of them, give gvsoc:?install=FOLDER, or attach with gvsoc:HOST:PORT.");
-    }
-    static const char *const needed[] = {"gvsoc", "gvsoc_launcher"};
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
-        snprintf(program, sizeof program, "%s/bin/%s", gvsoc->install, needed[i]);
-        if (access(program, X_OK) != 0) {
-            BT_FAIL(BT_ERROR_IO,
-                    "GVSOC is not installed: there is no program %s. %s must name the folder that "
-                    "holds GVSOC's bin.",
-                    program,
-                    option != NULL                        ? "The option install"
-                    : install != NULL && *install != '\0' ? "GVSOC_INSTALL_DIR"
-                                                          : "GAP_SDK_HOME/install/workstation");
-        }
-    }
-    if (gvsoc->system->boot == NULL && sdk != NULL) {
-        snprintf(gvsoc->efuses, sizeof gvsoc->efuses,
-                 "%s/utils/efuse/GAP9/efuse_hyper_preload.data", sdk);
-    }
-    return BT_OK;
-}
-
 static bt_status load_firmware(gvsoc_link *gvsoc, const bt_uri *uri,
                                const bt_device_options *options) {
-    const char *path = bt_uri_option(uri, "firmware");
-    uint8_t *bytes;
-    size_t size;
-    if (path == NULL && gvsoc->system == &systems[0] && options != NULL &&
-        options->firmware != NULL) {
-        return gvsoc_load(&gvsoc->link, options->firmware, options->firmware_bytes);
-    }
-    if (path == NULL) {
-        BT_FAIL(BT_ERROR_ARGUMENT,
-                "gvsoc: has no firmware for target=%s; name the file with "
-                "gvsoc:?target=%s&firmware=/path/to/biotrain-%s.elf.",
-                gvsoc->system->name, gvsoc->system->name, gvsoc->system->name);
-    }
-    BT_TRY(read_file(path, &bytes, &size));
-    bt_status status = gvsoc_load(&gvsoc->link, bytes, size);
-    free(bytes);
-    if (status != BT_OK) {
-        return bt_error_append(status, "Loading the firmware %s failed.", path);
-    }
-    return BT_OK;
+    char example[96];
+    const char *name = gvsoc->system->name;
+    snprintf(example, sizeof example, "gvsoc:?target=%s&firmware=/path/to/biotrain-%s.elf", name,
+             name);
+    /* The one in options is for pulp-open. */
+    return bt_link_load_firmware(&gvsoc->link, uri, gvsoc->system == &systems[0] ? options : NULL,
+                                 MAX_FIRMWARE_BYTES, example);
 }
 
 static bt_status parse_doorbell(gvsoc_link *gvsoc, const bt_uri *uri) {
@@ -655,7 +378,9 @@ static bt_status configure(gvsoc_link *gvsoc, const bt_uri *uri, const bt_device
         copy_option(uri, "l1", "chip/cluster/l1/pe0_ico", gvsoc->l1_path, sizeof gvsoc->l1_path));
     BT_TRY(copy_option(uri, "l2", "chip/soc/axi_ico", gvsoc->l2_path, sizeof gvsoc->l2_path));
     BT_TRY(bt_target_find(gvsoc->system->name, &gvsoc->link.target));
-    BT_TRY(*uri->path != '\0' ? parse_place(gvsoc, uri->path) : find_install(gvsoc, uri));
+    BT_TRY(*uri->path != '\0' ? parse_place(gvsoc, uri->path)
+                              : bt_gvsoc_find(&gvsoc->launch, bt_uri_option(uri, "install"),
+                                              gvsoc->system->boot == NULL));
     return load_firmware(gvsoc, uri, options);
 }
 
@@ -668,7 +393,7 @@ bt_status bt_link_open_gvsoc(const bt_uri *uri, const bt_device_options *options
     gvsoc->link.name = "gvsoc";
     gvsoc->link.timeout_ms = GVSOC_TIMEOUT_MS;
     gvsoc->proxy.socket = -1;
-    gvsoc->process = (bt_process)BT_PROCESS_NONE;
+    gvsoc->launch = (bt_gvsoc_launch)BT_GVSOC_LAUNCH_NONE;
     strcpy(gvsoc->link.kernels, "rv32");
     bt_status status = configure(gvsoc, uri, options);
     if (status != BT_OK) {
