@@ -442,7 +442,7 @@ typedef struct bt_statistics {
 typedef struct bt_profile_entry {
     const char *name;      /* "conv.forward" */
     uint64_t instructions; /* machine instructions of all cores */
-    uint64_t critical;     /* of the slowest core between two barriers, added up */
+    uint64_t critical;     /* of the slowest core between two barriers, added up; gvsoc: cycles */
 } bt_profile_entry;
 
 BT_API bt_status bt_session_open(bt_device *device, const bt_program *program, bt_session **out);

@@ -68,6 +68,13 @@ bt_status bt_uri_number(const bt_uri *uri, const char *key, uint32_t low, uint32
 /* Opens the link that the URI's scheme names; options may be NULL. It is not started. */
 bt_status bt_link_open(const char *uri, const bt_device_options *options, bt_link **out);
 
+/*
+ * Loads the firmware that the URI's option "firmware" names as a file of at most limit bytes, else
+ * the one in options (may be NULL); example is what the error recommends if there is neither.
+ */
+bt_status bt_link_load_firmware(bt_link *link, const bt_uri *uri, const bt_device_options *options,
+                                uint32_t limit, const char *example);
+
 /* "sim:?target=gap9&cores=8": the resident firmware on threads of this process. */
 bt_status bt_link_open_sim(const bt_uri *uri, const bt_device_options *options, bt_link **out);
 

@@ -64,7 +64,7 @@ final class DoctorCommand extends ReportingCommand<DoctorCommand.Result> {
         items.add(
                 program("OpenOCD", "openocd", "apt install openocd, for devices openocd: (a board on a debug cable)"));
         items.add(program("Docker", "docker", "apt install docker.io, for the images of simulated boards"));
-        items.add(program("GVSOC", "gvsoc", "build it from the GAP SDK or from the open source, for devices gvsoc:"));
+        items.add(gvsoc());
         items.add(program(
                 "clang with RISC-V", "clang-19", "apt install clang-19 lld-19, to build the firmware from source"));
         items.add(shared());
@@ -85,6 +85,23 @@ final class DoctorCommand extends ReportingCommand<DoctorCommand.Result> {
         return file == null
                 ? new Item(name, false, false, null, advice)
                 : new Item(name, false, true, version(file), null);
+    }
+
+    /** Where devices gvsoc: look for it. */
+    private static Item gvsoc() {
+        String install = System.getenv("GVSOC_INSTALL_DIR");
+        String sdk = System.getenv("GAP_SDK_HOME");
+        Path folder = install != null ? Path.of(install) : sdk != null ? Path.of(sdk, "install", "workstation") : null;
+        boolean present = folder != null && Files.isExecutable(folder.resolve("bin/gvsoc"));
+        return new Item(
+                "GVSOC",
+                false,
+                present,
+                present ? String.valueOf(folder) : null,
+                present
+                        ? null
+                        : "build it from the open source or with the GAP SDK and set GVSOC_INSTALL_DIR, for devices gvsoc:"
+                                + " (docs/gvsoc.md)");
     }
 
     private static @Nullable Path find(String program) {

@@ -29,6 +29,22 @@ final class Requirements {
         }
     }
 
+    /** GVSOC, where it was installed, and the firmware that runs on it. */
+    static void gvsoc() {
+        String install = System.getenv("GVSOC_INSTALL_DIR");
+        if (install == null || !Files.isExecutable(Path.of(install, "bin", "gvsoc"))) {
+            lacking(
+                    "BIOTRAIN_REQUIRE_GVSOC",
+                    "GVSOC_INSTALL_DIR does not name a folder with an installed GVSOC, but is "
+                            + (install == null ? "not set" : install));
+        }
+        if (ClassLoader.getSystemResource("native/firmware/biotrain-pulp-open.elf") == null) {
+            lacking(
+                    "BIOTRAIN_REQUIRE_GVSOC",
+                    "the build made no firmware, because there was no clang-19 or ld.lld-19 in PATH");
+        }
+    }
+
     /** A folder of {@code BIOTRAIN_SHARED}, or of {@code shared} beside the repository. */
     static Path shared(String folder) {
         Path shared = Path.of(System.getenv().getOrDefault("BIOTRAIN_SHARED", "../../shared"));
