@@ -240,6 +240,7 @@ static bt_status qemu_start(bt_link *link) {
         (bt_virt_boot_block *)(void *)at(qemu, qemu->boot_address, sizeof *boot);
     boot->harts = qemu->harts;
     boot->counts_instructions = qemu->icount;
+    boot->polls = 0;
     if (getrandom(&boot->generation, sizeof boot->generation, 0) < 0) {
         boot->generation = (uint32_t)now_ns();
     }
@@ -364,49 +365,6 @@ static const bt_link_operations qemu_operations = {
 
 /* ------------------------------------------------------------------------------------ open */
 
-static bt_status read_file(const char *path, uint8_t **bytes, size_t *size) {
-    FILE *file = fopen(path, "rb");
-    uint8_t *data = NULL;
-    long length = -1;
-    if (file != NULL && fseek(file, 0, SEEK_END) == 0 && (length = ftell(file)) > 0 &&
-        length <= (long)RAM_BYTES && fseek(file, 0, SEEK_SET) == 0) {
-        data = malloc((size_t)length);
-    }
-    int complete = data != NULL && fread(data, 1, (size_t)length, file) == (size_t)length;
-    int error = errno;
-    if (file != NULL) {
-        fclose(file);
-    }
-    if (!complete) {
-        free(data);
-        BT_FAIL(BT_ERROR_IO, "Cannot read the firmware %s: %s.", path,
-                file == NULL ? strerror(error) : "empty, larger than 64 MiB, or cut short");
-    }
-    *bytes = data;
-    *size = (size_t)length;
-    return BT_OK;
-}
-
-static bt_status load_firmware(qemu_link *qemu, const char *path,
-                               const bt_device_options *options) {
-    if (path == NULL) {
-        if (options == NULL || options->firmware == NULL) {
-            BT_FAIL(BT_ERROR_ARGUMENT, "qemu: has no firmware; name one with "
-                                       "qemu:?firmware=/path/to/biotrain-virt.elf.");
-        }
-        return qemu_load(&qemu->link, options->firmware, options->firmware_bytes);
-    }
-    uint8_t *bytes = NULL;
-    size_t size = 0;
-    BT_TRY(read_file(path, &bytes, &size));
-    bt_status status = qemu_load(&qemu->link, bytes, size);
-    free(bytes);
-    if (status != BT_OK) {
-        return bt_error_append(status, "Loading the firmware %s failed.", path);
-    }
-    return BT_OK;
-}
-
 static bt_status configure(qemu_link *qemu, const bt_uri *uri) {
     static const char *const known[] = {"binary", "firmware", "gdb", "harts", "icount", NULL};
     uint32_t gdb_port = 0;
@@ -459,7 +417,8 @@ bt_status bt_link_open_qemu(const bt_uri *uri, const bt_device_options *options,
     strcpy(qemu->link.kernels, "rv32");
     bt_status status = configure(qemu, uri);
     if (status == BT_OK) {
-        status = load_firmware(qemu, bt_uri_option(uri, "firmware"), options);
+        status = bt_link_load_firmware(&qemu->link, uri, options, RAM_BYTES,
+                                       "qemu:?firmware=/path/to/biotrain-virt.elf");
     }
     if (status != BT_OK) {
         qemu_close(&qemu->link);
