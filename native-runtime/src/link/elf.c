@@ -168,36 +168,23 @@ bt_status bt_elf_mailbox(const bt_elf *elf, uint32_t *address) {
             sizeof(bt_mailbox));
 }
 
-/* Words of code in section number index; 0 if it holds none, or lies outside the file. */
-static uint32_t code_words(const bt_elf *elf, uint32_t index, const uint8_t **section) {
-    const uint8_t *header = elf->bytes + elf->sections_offset + (size_t)index * SHDR_BYTES;
-    *section = header;
-    bool code = word(header + 4) == SHT_PROGBITS && (word(header + 8) & SHF_EXECINSTR) != 0 &&
-                word(header + 12) % 4 == 0 && inside(elf, word(header + 16), word(header + 20));
-    return code ? word(header + 20) / 4 : 0;
-}
-
-bt_status bt_elf_code_word(const bt_elf *elf, uint32_t index, uint32_t count, uint32_t *address,
-                           uint32_t *value) {
-    const uint8_t *section;
-    uint64_t all = 0;
+bt_status bt_elf_code(const bt_elf *elf, bt_elf_segment *out) {
+    bt_elf_segment code = {0};
     for (uint32_t i = 0; i < elf->section_count; i++) {
-        all += code_words(elf, i, &section);
+        const uint8_t *section = elf->bytes + elf->sections_offset + (size_t)i * SHDR_BYTES;
+        uint32_t offset = word(section + 16), bytes = word(section + 20);
+        if (word(section + 4) == SHT_PROGBITS && (word(section + 8) & SHF_EXECINSTR) != 0 &&
+            word(section + 12) % 4 == 0 && bytes > code.file_bytes && inside(elf, offset, bytes)) {
+            code.address = word(section + 12);
+            code.data = elf->bytes + offset;
+            code.file_bytes = code.memory_bytes = bytes & ~3u;
+        }
     }
-    if (all == 0) {
+    if (code.file_bytes == 0) {
         BT_FAIL(BT_ERROR_ARGUMENT,
                 "The firmware's file does not say where its code is, so it cannot be compared with "
                 "what runs; its sections were stripped.");
     }
-    uint64_t wanted = all * index / count;
-    for (uint32_t i = 0; i < elf->section_count; i++) {
-        uint32_t words = code_words(elf, i, &section);
-        if (wanted < words) {
-            *address = word(section + 12) + 4 * (uint32_t)wanted;
-            *value = word(elf->bytes + word(section + 16) + 4 * wanted);
-            break;
-        }
-        wanted -= words;
-    }
+    *out = code;
     return BT_OK;
 }

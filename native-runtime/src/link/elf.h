@@ -43,9 +43,8 @@ bool bt_elf_find(const bt_elf *elf, const char *name, uint32_t *address, uint32_
 /* Address of the firmware's mailbox: the variable bt_mailbox or bt_…_mailbox of its size. */
 bt_status bt_elf_mailbox(const bt_elf *elf, uint32_t *address);
 
-/* Word number index of count spread evenly over all code, as the file has it. */
-bt_status bt_elf_code_word(const bt_elf *elf, uint32_t index, uint32_t count, uint32_t *address,
-                           uint32_t *word);
+/* The largest section of code; BT_ERROR_ARGUMENT if the file does not say where its code is. */
+bt_status bt_elf_code(const bt_elf *elf, bt_elf_segment *out);
 
 /* Address and size of a symbol; BT_ERROR_ARGUMENT if it is not there. */
 bt_status bt_elf_symbol(const bt_elf *elf, const char *name, uint32_t *address, uint32_t *bytes);

@@ -33,15 +33,17 @@
 #define LAUNCH_TIMEOUT_S 30u
 #define START_TIMEOUT_MS 20000u
 #define SHUTDOWN_TIMEOUT_MS 500u
+#define LAST_WORDS_MS 300u
 #define SLICE_MS 2000u
 /* A transfer slower than this is taken for a hang. */
 #define LEAST_RATE 1000u /* bytes per second */
 #define CHUNK_BYTES 16384u
 #define FIRMWARE_LIMIT (16u << 20)
-#define MEASURED_WRITE_BYTES 4096u
-#define MEASURED_READ_BYTES 1024u
-#define CODE_SAMPLES 48u
-#define WORD_TEXT_BYTES 11u /* "0x12345678 " */
+#define MEASURED_WRITE_BYTES 2048u
+#define MEASURED_READ_BYTES 512u
+#define CODE_SAMPLES 32u
+#define VIRT_POLL_TICKS 10000u /* 1 ms */
+#define WORD_TEXT_BYTES 11u    /* "0x12345678 " */
 #define PATH_BYTES 192u
 #define QUOTE_BYTES 400u
 
@@ -71,7 +73,7 @@ typedef struct openocd_link {
     uint32_t speed_khz; /* 0: as the script says */
     uint32_t launch_seconds;
     uint32_t request_ms;
-    uint32_t harts; /* 0: as the firmware says */
+    uint32_t harts; /* of the virtual board */
     uint8_t *firmware;
     size_t firmware_bytes;
     bt_tcl tcl;
@@ -151,45 +153,64 @@ static void add_words(openocd_link *ocd, const uint8_t *from, uint32_t size) {
     }
 }
 
-/* The failure of what, a verb, with what OpenOCD says of it: its usual ones are explained. */
-static bt_status failed(openocd_link *ocd, const char *what, const char *answer) {
-    char *text = NULL;
-    const char *line;
-    if (asprintf(&text, "%s\n%s", answer, bt_process_messages(&ocd->process)) < 0) {
-        BT_FAIL(BT_ERROR_MEMORY, "No memory for the messages of OpenOCD.");
-    }
-    const char *sentence = bt_openocd_explain(text, &line);
-    bt_status status;
-    if (sentence != NULL) {
-        status = bt_error_set(BT_ERROR_DEVICE, "%s", sentence);
-        bt_error_append(status, "OpenOCD said: %.*s", (int)strcspn(line, "\n"), line);
-    } else {
-        size_t length = strlen(answer);
-        while (length > 0 && answer[length - 1] == '\n') {
-            length--;
+/* OpenOCD 0.12 reports this on every access to a core that runs; it means nothing. */
+static const char noise[] = "Failed to read priv register";
+
+/* The first lines of a text, as one. */
+static void quote(const char *text, char out[QUOTE_BYTES]) {
+    size_t used = 0;
+    out[0] = '\0';
+    while (*text != '\0' && used + 3 < QUOTE_BYTES) {
+        size_t length = strcspn(text, "\n");
+        const char *nothing = strstr(text, noise);
+        if (length > 0 && (nothing == NULL || nothing > text + length)) {
+            used += (size_t)snprintf(out + used, QUOTE_BYTES - used, "%s%.*s", used > 0 ? "; " : "",
+                                     (int)length, text);
         }
-        char words[QUOTE_BYTES];
-        bt_process_last_words(&ocd->process, "it", words, sizeof words);
-        status = bt_error_set(BT_ERROR_DEVICE, "OpenOCD could not %s: %.*s%s.", what,
-                              (int)(length < QUOTE_BYTES ? length : QUOTE_BYTES), answer, words);
+        text += length + (text[length] == '\n');
     }
-    free(text);
-    return status;
+}
+
+/* Sets the sentence of a usual failure, if that is what the messages tell of. */
+static bool explained(const char *messages, bt_status status) {
+    const char *line;
+    const char *sentence = bt_openocd_explain(messages, &line);
+    if (sentence != NULL) {
+        bt_error_set(status, "%s", sentence);
+        bt_error_append(status, "OpenOCD said: %.*s", (int)strcspn(line, "\n"), line);
+    }
+    return sentence != NULL;
+}
+
+/* The failure of what, a verb, of which OpenOCD says answer. */
+static bt_status failed(openocd_link *ocd, const char *what, const char *answer) {
+    char words[QUOTE_BYTES];
+    if (explained(answer, BT_ERROR_DEVICE) ||
+        explained(bt_process_messages(&ocd->process), BT_ERROR_DEVICE)) {
+        return BT_ERROR_DEVICE;
+    }
+    quote(answer, words);
+    BT_FAIL(BT_ERROR_DEVICE, "OpenOCD could not %s: %s", what, words);
+}
+
+/* When a connection to an OpenOCD of ours ends, its last words may still be on their way. */
+static void await_end(openocd_link *ocd) {
+    uint64_t deadline = now_ns() + LAST_WORDS_MS * 1000000ull;
+    while (!bt_process_ended(&ocd->process) && now_ns() < deadline) {
+        poll(NULL, 0, 10);
+    }
 }
 
 /* The connection broke in the middle of what: an OpenOCD of ours may say why. */
 static bt_status broken(openocd_link *ocd, const char *what, bt_status status) {
-    const char *line;
-    const char *sentence = bt_openocd_explain(bt_process_messages(&ocd->process), &line);
-    if (sentence != NULL) {
-        char quote[QUOTE_BYTES];
-        snprintf(quote, sizeof quote, "OpenOCD said: %.*s", (int)strcspn(line, "\n"), line);
-        bt_error_set(status, "%s", sentence);
-        bt_error_append(status, "%s", quote);
-    } else {
-        char words[QUOTE_BYTES];
-        bt_process_last_words(&ocd->process, "it", words, sizeof words);
-        bt_error_append(status, "OpenOCD was to %s%s.", what, words);
+    char words[QUOTE_BYTES];
+    if (status != BT_ERROR_TIMEOUT) {
+        await_end(ocd);
+    }
+    if (!explained(bt_process_messages(&ocd->process), status)) {
+        quote(bt_process_messages(&ocd->process), words);
+        bt_error_append(status, "OpenOCD was to %s%s%s.", what,
+                        words[0] != '\0' ? "; it said: " : "", words);
     }
     return status;
 }
@@ -232,8 +253,11 @@ static bt_status run_plain(openocd_link *ocd, const char *what, const char *scri
     return run(ocd, what, 0, &result);
 }
 
-/* Time that a transfer of so many bytes may take. */
-static uint64_t transfer_ns(uint64_t bytes) { return bytes * (1000000000ull / LEAST_RATE); }
+/* Time that a transfer may take beyond a request's own deadline; at most that once more. */
+static uint64_t transfer_ns(const openocd_link *ocd, uint64_t bytes) {
+    uint64_t ms = bytes * 1000 / LEAST_RATE;
+    return (ms < ocd->request_ms ? ms : ocd->request_ms) * 1000000ull;
+}
 
 /* --------------------------------------------------------------------------------- memory */
 
@@ -307,7 +331,7 @@ static bt_status openocd_write_all(bt_link *link, const bt_link_write *writes, u
         bytes += writes[i].size;
     }
     add(ocd, "}");
-    return run(ocd, "write memory", transfer_ns(bytes), &result);
+    return run(ocd, "write memory", transfer_ns(ocd, bytes), &result);
 }
 
 static bt_status openocd_write(bt_link *link, uint32_t address, const void *from, uint32_t size) {
@@ -377,7 +401,7 @@ static bt_status openocd_watch(bt_link *link, const bt_link_watch *words, uint32
         }
     }
     add(ocd, "}");
-    BT_TRY(run(ocd, "read memory", timeout_ns + transfer_ns(bytes), &text));
+    BT_TRY(run(ocd, "read memory", timeout_ns + transfer_ns(ocd, bytes), &text));
     for (uint32_t i = 0; i < read_count; i++) {
         if (through_file(ocd, &reads[i])) {
             char name[16];
@@ -569,7 +593,7 @@ static bt_status launch(openocd_link *ocd) {
     uint64_t deadline = now_ns() + ocd->launch_seconds * 1000000000ull;
     while (!find_port(ocd)) {
         if (bt_process_ended(&ocd->process)) {
-            return failed(ocd, "start", "it has ended");
+            return failed(ocd, "start", bt_process_messages(&ocd->process));
         }
         if (now_ns() >= deadline) {
             char words[QUOTE_BYTES];
@@ -655,15 +679,18 @@ static bt_status define_access(openocd_link *ocd) {
                               "{dump_image $path $address $size; return {}}; ";
     static const char recent[] = "proc bt_read {address count} {read_memory $address 32 $count}; "
                                  "proc bt_write {address list} {write_memory $address 32 $list}; ";
-    /* A halted core has met a breakpoint or a fault: it would not change the word any more. */
+    /* A halted core has met a breakpoint or a fault: it would not change the word any more.
+     * OpenOCD looks at it when it is told to, as nothing else of it runs meanwhile. */
     static const char watch[] =
+        "if {![llength [info commands after]]} {proc after {pause} {sleep $pause}}; "
         "proc bt_watch {words timeout} {"
-        " set end [expr {[ms] + $timeout}]; set pause 1;"
+        " set end [expr {[ms] + $timeout}]; set look [expr {[ms] + 200}]; set pause 1;"
         " while {1} {"
         " foreach {address value} $words {if {[bt_read $address 1] != $value} return};"
         " if {[ms] >= $end} return;"
-        " sleep $pause; if {$pause < 16} {incr pause $pause};"
-        " if {[[target current] curstate] eq \"halted\"} {error \"the core has halted\"}}}; ";
+        " if {[ms] >= $look} {poll; incr look 200;"
+        " if {[[target current] curstate] eq \"halted\"} {error \"the core has halted\"}};"
+        " after $pause; if {$pause < 16} {incr pause $pause}}}; ";
     const char *result;
     begin(ocd);
     add(ocd, "bt_run {%s%s}", ocd->old ? old : recent, watch);
@@ -727,7 +754,10 @@ static bt_status find_shared_files(openocd_link *ocd) {
 }
 
 static bt_status connect_openocd(openocd_link *ocd) {
-    BT_TRY(bt_tcl_connect(&ocd->tcl, ocd->host, ocd->port, ocd->request_ms));
+    bt_status status = bt_tcl_connect(&ocd->tcl, ocd->host, ocd->port, ocd->request_ms);
+    if (status != BT_OK) {
+        return ocd->launches ? broken(ocd, "answer", status) : status;
+    }
     BT_TRY(probe(ocd));
     BT_TRY(define_access(ocd));
     BT_TRY(prepare_target(ocd));
@@ -752,86 +782,131 @@ static bt_status openocd_load(bt_link *link, const uint8_t *bytes, size_t size) 
     return BT_OK;
 }
 
-/* Writes the part of a segment that the file holds; the firmware clears the rest by itself. */
-static bt_status write_segment(openocd_link *ocd, const bt_elf_segment *segment) {
-    uint32_t whole = segment->file_bytes & ~3u;
-    uint32_t rest = segment->file_bytes - whole;
-    BT_TRY(openocd_write(&ocd->link, segment->address, segment->data, whole));
-    if (rest > 0) {
+/* Writes bytes to memory; what is missing of the last word becomes zero. */
+static bt_status write_bytes(openocd_link *ocd, uint32_t address, const uint8_t *from,
+                             uint32_t size) {
+    uint32_t whole = size & ~3u;
+    BT_TRY(openocd_write(&ocd->link, address, from, whole));
+    if (whole < size) {
         uint8_t last[4] = {0};
-        memcpy(last, segment->data + whole, rest);
-        BT_TRY(openocd_write(&ocd->link, segment->address + whole, last, sizeof last));
+        memcpy(last, from + whole, size - whole);
+        BT_TRY(openocd_write(&ocd->link, address + whole, last, sizeof last));
     }
     return BT_OK;
 }
 
-/* A firmware for QEMU's harts wants to know how it was started. */
+/* Writes the part of a segment that the file holds, without the code in it if that is there
+ * already; the firmware clears the rest by itself. */
+static bt_status write_segment(openocd_link *ocd, const bt_elf_segment *segment,
+                               const bt_elf_segment *present) {
+    uint32_t before = present->address - segment->address;
+    if (present->file_bytes == 0 || present->address < segment->address ||
+        before > segment->file_bytes || present->file_bytes > segment->file_bytes - before) {
+        return write_bytes(ocd, segment->address, segment->data, segment->file_bytes);
+    }
+    uint32_t after = before + present->file_bytes;
+    BT_TRY(write_bytes(ocd, segment->address, segment->data, before));
+    return write_bytes(ocd, segment->address + after, segment->data + after,
+                       segment->file_bytes - after);
+}
+
+/* Compares words all over the code with memory: another build differs in nearly all of them. The
+ * first difference, if any, is at *address. */
+static bt_status compare_code(openocd_link *ocd, const bt_elf_segment *code, bool *same,
+                              uint32_t *address) {
+    uint32_t found[CODE_SAMPLES];
+    bt_link_read reads[CODE_SAMPLES];
+    for (uint32_t i = 0; i < CODE_SAMPLES; i++) {
+        uint32_t offset = (uint32_t)((uint64_t)code->file_bytes / 4 * i / CODE_SAMPLES) * 4;
+        reads[i] = (bt_link_read){code->address + offset, 4, &found[i]};
+    }
+    BT_TRY(openocd_watch(&ocd->link, NULL, 0, 0, reads, CODE_SAMPLES));
+    *same = true;
+    for (uint32_t i = 0; *same && i < CODE_SAMPLES; i++) {
+        *address = reads[i].address;
+        *same = word_of(code->data + (reads[i].address - code->address)) == found[i];
+    }
+    return BT_OK;
+}
+
+/* The firmware of the virtual board wants to know how many harts there are, and that no doorbell
+ * rings. */
 static bt_status write_boot_block(openocd_link *ocd, const bt_elf *elf) {
+    const bt_virt_boot_block boot = {.harts = ocd->harts, .poll_ticks = VIRT_POLL_TICKS};
     uint32_t address, bytes;
-    bt_virt_boot_block boot = {.harts = ocd->harts, .polls = 1};
     if (!bt_elf_find(elf, "bt_virt_boot", &address, &bytes)) {
         return BT_OK;
-    }
-    if (getrandom(&boot.generation, sizeof boot.generation, 0) < 0) {
-        boot.generation = (uint32_t)now_ns();
     }
     return openocd_write(&ocd->link, address, &boot, sizeof boot);
 }
 
-static bt_status load_and_start(openocd_link *ocd) {
+static bt_status load_and_start(openocd_link *ocd, const bt_elf *elf) {
     const uint32_t nothing = 0;
+    bt_elf_segment code, segment;
+    uint32_t address;
+    bool same;
     char script[64];
-    bt_elf elf;
-    BT_TRY(bt_elf_open(ocd->firmware, ocd->firmware_bytes, &elf));
+    BT_TRY(bt_elf_code(elf, &code));
     BT_TRY(run_plain(ocd, ocd->resets ? "reset and halt the core" : "halt the core",
                      ocd->resets ? "reset halt" : "halt"));
     BT_TRY(openocd_write(&ocd->link, ocd->link.mailbox_address, &nothing, sizeof nothing));
-    for (uint32_t i = 0; i < elf.segment_count; i++) {
-        bt_elf_segment segment;
-        BT_TRY(bt_elf_segment_get(&elf, i, &segment));
-        BT_TRY_CONTEXT(write_segment(ocd, &segment), "Loading segment %u of the firmware.", i);
+    BT_TRY(compare_code(ocd, &code, &same, &address));
+    code.file_bytes = same ? code.file_bytes : 0;
+    for (uint32_t i = 0; i < elf->segment_count; i++) {
+        BT_TRY(bt_elf_segment_get(elf, i, &segment));
+        BT_TRY_CONTEXT(write_segment(ocd, &segment, &code), "Loading segment %u of the firmware.",
+                       i);
     }
-    BT_TRY(write_boot_block(ocd, &elf));
-    snprintf(script, sizeof script, "reg pc 0x%08x; resume", elf.entry);
+    BT_TRY(write_boot_block(ocd, elf));
+    snprintf(script, sizeof script, "reg pc 0x%08x; resume", elf->entry);
     return run_plain(ocd, "start the firmware", script);
 }
 
-/* Compares words all over the code with the file: another build differs in nearly all of them. */
-static bt_status check_same_firmware(openocd_link *ocd) {
-    uint32_t words[CODE_SAMPLES], found[CODE_SAMPLES];
-    bt_link_read reads[CODE_SAMPLES];
-    bt_elf elf;
-    BT_TRY(bt_elf_open(ocd->firmware, ocd->firmware_bytes, &elf));
-    for (uint32_t i = 0; i < CODE_SAMPLES; i++) {
-        BT_TRY(bt_elf_code_word(&elf, i, CODE_SAMPLES, &reads[i].address, &words[i]));
-        reads[i].size = 4;
-        reads[i].to = &found[i];
-    }
-    BT_TRY(openocd_watch(&ocd->link, NULL, 0, 0, reads, CODE_SAMPLES));
-    for (uint32_t i = 0; i < CODE_SAMPLES; i++) {
-        if (found[i] != words[i]) {
-            BT_FAIL(BT_ERROR_DEVICE,
-                    "The board does not run this firmware: at 0x%08x there is 0x%08x instead of "
-                    "0x%08x. Load it with start=load, or name the firmware that runs.",
-                    reads[i].address, found[i], words[i]);
-        }
+static bt_status check_same_firmware(openocd_link *ocd, const bt_elf *elf) {
+    bt_elf_segment code;
+    uint32_t address;
+    bool same;
+    BT_TRY(bt_elf_code(elf, &code));
+    BT_TRY(compare_code(ocd, &code, &same, &address));
+    if (!same) {
+        BT_FAIL(BT_ERROR_DEVICE,
+                "The board does not run this firmware: its code differs at 0x%08x. Load it with "
+                "start=load, or name the firmware that runs.",
+                address);
     }
     return BT_OK;
 }
 
-static bt_status await_mailbox(openocd_link *ocd) {
+static bt_status await_mailbox(openocd_link *ocd, uint64_t timeout_ms) {
     uint32_t address = ocd->link.mailbox_address, magic = 0;
     const bt_link_watch word = {address, 0};
     const bt_link_read read = {address, sizeof magic, &magic};
-    uint64_t timeout_ns = ocd->attaches_firmware ? 0 : START_TIMEOUT_MS * 1000000ull;
-    BT_TRY(openocd_watch(&ocd->link, &word, 1, timeout_ns, &read, 1));
+    BT_TRY(openocd_watch(&ocd->link, &word, 1, timeout_ms * 1000000ull, &read, 1));
+    if (magic != BT_MAILBOX_MAGIC && timeout_ms == 0) {
+        BT_FAIL(BT_ERROR_DEVICE,
+                "The firmware does not run: at 0x%08x there is 0x%08x instead of its mailbox. Load "
+                "it with start=load.",
+                address, magic);
+    }
     if (magic != BT_MAILBOX_MAGIC) {
-        BT_FAIL(
-            ocd->attaches_firmware ? BT_ERROR_DEVICE : BT_ERROR_TIMEOUT,
-            "The firmware %s: at 0x%08x there is 0x%08x instead of its mailbox. %s",
-            ocd->attaches_firmware ? "does not run" : "did not come up within 20 s", address, magic,
-            ocd->attaches_firmware ? "Load it with start=load."
-                                   : "Check that it is made for this board; try option reset=on.");
+        BT_FAIL(BT_ERROR_TIMEOUT,
+                "The firmware did not come up within %u s: at 0x%08x there is 0x%08x instead of "
+                "its mailbox. Check that it is made for this board; try option reset=on.",
+                START_TIMEOUT_MS / 1000u, address, magic);
+    }
+    return BT_OK;
+}
+
+/* Whether there is a running firmware that start=attach may use. A core that stands still may have
+ * lost its debugger in the middle of something, so it cannot just go on. */
+static bt_status find_running(openocd_link *ocd, bool *running) {
+    const char *state;
+    *running = false;
+    if (ocd->attaches_firmware) {
+        begin(ocd);
+        add(ocd, "bt_run {[target current] curstate}");
+        BT_TRY(run(ocd, "tell the core's state", 0, &state));
+        *running = strcmp(state, "halted") != 0;
     }
     return BT_OK;
 }
@@ -869,12 +944,16 @@ static bt_status measure(openocd_link *ocd) {
 }
 
 static bt_status start(openocd_link *ocd) {
+    bt_elf elf;
+    bool running;
+    BT_TRY(bt_elf_open(ocd->firmware, ocd->firmware_bytes, &elf));
     if (ocd->launches) {
         BT_TRY(launch(ocd));
     }
     BT_TRY(connect_openocd(ocd));
-    BT_TRY(ocd->attaches_firmware ? check_same_firmware(ocd) : load_and_start(ocd));
-    BT_TRY(await_mailbox(ocd));
+    BT_TRY(find_running(ocd, &running));
+    BT_TRY(running ? check_same_firmware(ocd, &elf) : load_and_start(ocd, &elf));
+    BT_TRY(await_mailbox(ocd, running ? 0 : START_TIMEOUT_MS));
     return measure(ocd);
 }
 

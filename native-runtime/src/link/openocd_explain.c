@@ -32,9 +32,6 @@ static const bt_failure failures[] = {
     {{"No J-Link device found", NULL},
      "No J-Link is plugged in, but the cable's configuration asks for one; name another file with "
      "option cable."},
-    {{"remote_bitbang", "onnect"},
-     "Nothing answers where the script expects a JTAG server (remote_bitbang): start the virtual "
-     "board, and give its port to the script."},
     {{"Failed to connect", NULL},
      "Nothing answers where the script expects a JTAG server: start the virtual board, and give "
      "its port to the script."},
@@ -59,13 +56,32 @@ static const bt_failure failures[] = {
     {{"semihosting: *** application", NULL},
      "The firmware ended by a semihosting exit, which ends OpenOCD too; a BioTrain firmware never "
      "does that, so another one was running: load the right one."},
-    {{"Timed out after", "waiting for busy"},
+    {{"Timed out after", "sbbusy"},
+     "The chip's system bus does not answer: the memory may be switched off, or the chip hangs; "
+     "power-cycle the board."},
+    {{"Timed out after", NULL},
      "The chip's debug module stays busy: lower option speed, or power-cycle the board."},
     {{"timed out while waiting for target halted", NULL},
      "The core does not halt: it sleeps or hangs. Power-cycle the board, or use option reset=on."},
     {{"Target not examined", NULL},
      "OpenOCD could not examine the core: check the board's power and option speed, then open the "
      "device again."},
+    {{"dtmcontrol is 0", NULL},
+     "The JTAG chain answers, but no debug module behind it: check the board's power and option "
+     "speed."},
+    {{"DMI operation didn't complete", NULL},
+     "The chip's debug module does not answer: lower option speed, or power-cycle the board."},
+    {{"is not authenticated", NULL},
+     "The chip's debug module is locked; a locked chip cannot be used."},
+    {{"Failed to write memory via system bus", NULL},
+     "The chip's system bus refused a write: the address is not its memory, or that memory is "
+     "switched off."},
+    {{"Failed to read memory via system bus", NULL},
+     "The chip's system bus refused a read: the address is not its memory, or that memory is "
+     "switched off."},
+    {{"the core has halted", NULL},
+     "The core stands still: it met a breakpoint, a fault or a semihosting call, or a debugger "
+     "halted it. Load the firmware again (start=load)."},
     {{"Can't find", NULL},
      "OpenOCD does not find a file: check options script and cable, and name the folder of the "
      "files they include with option search."},
