@@ -990,6 +990,7 @@ static bt_status openocd_stop(bt_link *link) {
 static void openocd_close(bt_link *link) {
     openocd_link *ocd = of(link);
     disconnect(ocd);
+    bt_tcl_free(&ocd->tcl);
     for (uint32_t i = 0; i < TEXTS; i++) {
         free(ocd->texts[i]);
     }
