@@ -12,11 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "device_run.h"
 #include "link/elf.h"
 #include "link/link.h"
 #include "link/openocd.h"
 #include "session/device.h"
-#include "sessions.h"
 #include "support.h"
 
 #define REQUEST_BYTES (512u * 1024u)
