@@ -567,6 +567,16 @@ static void faults_of_bus_and_module_end_in_errors(void) {
     board_stop(&b);
 }
 
+static void a_board_without_power_is_explained(void) {
+    board b = board_start();
+    bt_device *device;
+    board_fault(&b, "no-target");
+    bt_status status = bt_device_open(launch_uri(&b, "&reset=on"), NULL, &device);
+    CHECK(status == BT_ERROR_DEVICE && strstr(bt_error_message(0), "no chip answers") != NULL,
+          "%s: %s", bt_status_name(status), bt_error_message(0));
+    board_stop(&b);
+}
+
 /* ----------------------------------------------------------------------------------- link drops
  */
 
@@ -695,6 +705,7 @@ int main(void) {
     RUN(nothing_survives_a_killed_host);
     RUN(a_cable_is_locked);
     RUN(faults_of_bus_and_module_end_in_errors);
+    RUN(a_board_without_power_is_explained);
     RUN(a_link_that_drops_at_random_moments_resumes);
     return REPORT();
 }
