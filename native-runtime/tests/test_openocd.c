@@ -5,11 +5,13 @@
  * OpenOCD and its script, for example of the GAP SDK's generation.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,30 +33,23 @@ typedef struct board {
     unsigned port;
 } board;
 
-/* Starts a program; in and out, if not NULL, are ends of pipes to its standard input and output. */
-static pid_t start_program(char *const *arguments, FILE **in, FILE **out) {
+static board board_start(void) {
     int inputs[2], outputs[2];
+    char line[128];
+    board b = {0};
     require(pipe2(inputs, O_CLOEXEC) == 0 && pipe2(outputs, O_CLOEXEC) == 0 ? BT_OK : BT_ERROR_IO,
             "pipes");
-    pid_t process = fork();
-    if (process == 0) {
+    b.process = fork();
+    if (b.process == 0) {
         dup2(inputs[0], STDIN_FILENO);
         dup2(outputs[1], STDOUT_FILENO);
-        execvp(arguments[0], arguments);
+        execl(BT_BOARD_TOOL, BT_BOARD_TOOL, "--exit-with-stdin", NULL);
         _exit(127);
     }
     close(inputs[0]);
     close(outputs[1]);
-    *in = fdopen(inputs[1], "w");
-    *out = fdopen(outputs[0], "r");
-    return process;
-}
-
-static board board_start(void) {
-    char *const arguments[] = {BT_BOARD_TOOL, "--port", "0", "--exit-with-stdin", NULL};
-    char line[128];
-    board b = {0};
-    b.process = start_program(arguments, &b.commands, &b.answers);
+    b.commands = fdopen(inputs[1], "w");
+    b.answers = fdopen(outputs[0], "r");
     if (fgets(line, sizeof line, b.answers) == NULL ||
         sscanf(line, "listening on %u", &b.port) != 1) {
         printf("the virtual board did not start\n");
@@ -124,17 +119,36 @@ static void a_board_gives_the_bits_of_sim(void) {
     board_stop(&b);
 }
 
-/* Free port for an OpenOCD that this test starts itself. */
-static unsigned find_port(FILE *messages) {
-    char line[256];
-    unsigned port = 0;
-    while (port == 0 && fgets(line, sizeof line, messages) != NULL) {
-        const char *listening = strstr(line, "Listening on port ");
-        if (listening != NULL && strstr(line, "for tcl") != NULL) {
-            port = (unsigned)atoi(listening + 18);
-        }
+static int loopback_socket(struct sockaddr_in *address, unsigned port) {
+    *address = (struct sockaddr_in){.sin_family = AF_INET,
+                                    .sin_port = htons((uint16_t)port),
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+/* A port that nobody listens at. */
+static unsigned free_port(void) {
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    int listener = loopback_socket(&address, 0);
+    require(bind(listener, (struct sockaddr *)&address, size) == 0 &&
+                    getsockname(listener, (struct sockaddr *)&address, &size) == 0
+                ? BT_OK
+                : BT_ERROR_IO,
+            "free port");
+    close(listener);
+    return ntohs(address.sin_port);
+}
+
+static bool listens_within(unsigned port, double limit) {
+    struct sockaddr_in address;
+    bool connected = false;
+    for (double end = seconds() + limit; !connected && seconds() < end; usleep(20000)) {
+        int client = loopback_socket(&address, port);
+        connected = connect(client, (struct sockaddr *)&address, sizeof address) == 0;
+        close(client);
     }
-    return port;
+    return connected;
 }
 
 /* Options with a firmware whose code differs from the board's in one function. */
@@ -152,23 +166,18 @@ static bt_device_options another_firmware(void) {
 
 static void a_running_openocd_and_firmware_are_attached_to(void) {
     char port[64], uri[URI_BYTES], bad[URI_BYTES];
-    FILE *in, *out;
+    unsigned tcl = free_port();
     board b = board_start();
     bt_program *program = small_program();
     result expected = run("sim:?cores=1", program, 2, 3, 3);
-    snprintf(port, sizeof port, "set JTAG_PORT %u; set TCL_PORT 0", b.port);
-    char *const arguments[] = {
-        (char *)(uintptr_t)setting("BIOTRAIN_OPENOCD", "openocd"),
-        "-l",
-        "/dev/stdout",
-        "-c",
-        port,
-        "-f",
-        (char *)(uintptr_t)setting("BIOTRAIN_OPENOCD_SCRIPT", BT_BOARD_SCRIPT),
-        NULL};
-    pid_t openocd = start_program(arguments, &in, &out);
-    unsigned tcl = find_port(out);
-    CHECK(tcl != 0, "OpenOCD named no port");
+    snprintf(port, sizeof port, "set JTAG_PORT %u; set TCL_PORT %u", b.port, tcl);
+    pid_t openocd = fork();
+    if (openocd == 0) {
+        execlp(setting("BIOTRAIN_OPENOCD", "openocd"), "openocd", "-l", "/dev/null", "-c", port,
+               "-f", setting("BIOTRAIN_OPENOCD_SCRIPT", BT_BOARD_SCRIPT), NULL);
+        _exit(127);
+    }
+    CHECK(listens_within(tcl, 20.0), "OpenOCD does not listen at port %u", tcl);
     snprintf(uri, sizeof uri, "openocd:localhost:%u?firmware=%s&reset=on", tcl, BT_BOARD_FIRMWARE);
     snprintf(bad, sizeof bad, "openocd::%u?firmware=%s&start=attach", tcl, BT_BOARD_FIRMWARE);
 
@@ -192,8 +201,6 @@ static void a_running_openocd_and_firmware_are_attached_to(void) {
 
     kill(openocd, SIGTERM);
     waitpid(openocd, NULL, 0);
-    fclose(in);
-    fclose(out);
     bt_program_free(program);
     board_stop(&b);
 }
@@ -311,7 +318,7 @@ static void an_upload_reports_its_rate_and_the_time_left(void) {
 /* ---------------------------------------------------------------------------------- checkpoints
  */
 
-#define CHECKPOINT_FLOATS 512u
+#define CHECKPOINT_FLOATS 160u
 
 typedef struct checkpoint {
     float values[CHECKPOINT_FLOATS];
@@ -567,6 +574,82 @@ static void faults_of_bus_and_module_end_in_errors(void) {
     board_stop(&b);
 }
 
+typedef struct flipper {
+    board *board;
+    uint32_t flips;
+    _Atomic bool stop;
+} flipper;
+
+static void *keep_flipping(void *argument) {
+    flipper *f = argument;
+    uint32_t seed = 7;
+    while (!f->stop) {
+        board_fault(f->board, "flip 1");
+        f->flips++;
+        usleep(100000 + next_below(&seed, 300000));
+    }
+    return NULL;
+}
+
+typedef struct losses {
+    float values[64];
+    uint32_t count;
+} losses;
+
+static uint32_t keep_loss(void *user, const bt_step_record *record) {
+    losses *l = user;
+    l->values[l->count++] = record->loss;
+    return 0;
+}
+
+static bt_status train_losses(bt_session *session, uint32_t steps, losses *l) {
+    bt_step plan[64];
+    uint32_t indices[64 * 8];
+    for (uint32_t i = 0; i < steps; i++) {
+        plan[i] = (bt_step){.samples = 8, .learning_rate = 0.01f};
+    }
+    for (uint32_t i = 0; i < steps * 8; i++) {
+        indices[i] = i * 5 % SAMPLES;
+    }
+    return bt_session_train(session, plan, steps, indices, keep_loss, l);
+}
+
+static void flipped_bits_on_the_bus_give_no_wrong_loss(void) {
+    enum { STEPS = 30 };
+    board b = board_start();
+    bt_program *program = epidenet_program();
+    losses expected = {.count = 0}, l = {.count = 0};
+    uint32_t completed = 0;
+    flipper f = {.board = &b};
+    bt_device *device = device_open("sim:?cores=1", 0);
+    bt_session *session = session_open(device, program);
+    upload_noise(session, program, 2, 11);
+    require(train_losses(session, STEPS, &expected), "sim:");
+    bt_session_close(session);
+    bt_device_close(device);
+
+    device = device_open(launch_uri(&b, "&reset=on"), SHORT_TIMEOUT_MS);
+    session = session_open(device, program);
+    upload_noise(session, program, 2, 11);
+    pthread_t thread;
+    pthread_create(&thread, NULL, keep_flipping, &f);
+    bt_status status = train_losses(session, STEPS, &l);
+    f.stop = true;
+    pthread_join(thread, NULL);
+    completed = l.count;
+    CHECK(memcmp(l.values, expected.values, completed * sizeof *l.values) == 0,
+          "another loss than on sim:");
+    CHECK(status == BT_OK ? completed == STEPS
+                          : status == BT_ERROR_DEVICE || status == BT_ERROR_TIMEOUT,
+          "%s after %u steps: %s", bt_status_name(status), completed, bt_error_message(0));
+    printf("       %u bits flipped, %u of %u steps: %s\n", f.flips, completed, STEPS,
+           status == BT_OK ? "done" : bt_error_message(0));
+    bt_session_close(session);
+    bt_device_close(device);
+    bt_program_free(program);
+    board_stop(&b);
+}
+
 static void a_board_without_power_is_explained(void) {
     board b = board_start();
     bt_device *device;
@@ -626,7 +709,7 @@ static bt_status live(const char *uri, const bt_program *program, checkpoint *c,
 }
 
 static void a_link_that_drops_at_random_moments_resumes(void) {
-    enum { MAX_STEPS = 1000 };
+    enum { MAX_STEPS = 3000 };
     const uint32_t drops = (uint32_t)atoi(setting("BIOTRAIN_DROPS", BT_DROPS));
     board b = board_start();
     bt_program *program = small_program();
@@ -659,7 +742,7 @@ static void a_link_that_drops_at_random_moments_resumes(void) {
         lives++;
         /* Moments all over a life: about as many lives that do a step as lives that do not. */
         fruitful += c.steps > before;
-        d.longest_us = d.longest_us / 10 * (c.steps > before ? 9 : 11);
+        d.longest_us = d.longest_us / 10 * (c.steps > before ? 8 : 12);
         usleep(15000); /* until the board listens again */
     }
     uint32_t steps = c.steps + 3;
@@ -705,6 +788,7 @@ int main(void) {
     RUN(nothing_survives_a_killed_host);
     RUN(a_cable_is_locked);
     RUN(faults_of_bus_and_module_end_in_errors);
+    RUN(flipped_bits_on_the_bus_give_no_wrong_loss);
     RUN(a_board_without_power_is_explained);
     RUN(a_link_that_drops_at_random_moments_resumes);
     return REPORT();

@@ -42,6 +42,10 @@
 #define MEASURED_WRITE_BYTES 2048u
 #define MEASURED_READ_BYTES 512u
 #define CODE_SAMPLES 32u
+#define VERIFIED_BYTES 4096u /* written, read back and compared at once */
+#define VERIFY_TRIES 3u
+/* In place of the mailbox's magic: the code in memory was verified, the firmware does not run. */
+#define PARKED 0x504D5442u     /* "BTMP" */
 #define VIRT_POLL_TICKS 10000u /* 1 ms */
 #define WORD_TEXT_BYTES 11u    /* "0x12345678 " */
 #define PATH_BYTES 192u
@@ -70,6 +74,7 @@ typedef struct openocd_link {
     bool launches;
     bool attaches_firmware; /* start=attach */
     bool resets;
+    bool verifies;
     uint32_t speed_khz; /* 0: as the script says */
     uint32_t launch_seconds;
     uint32_t request_ms;
@@ -787,15 +792,35 @@ static bt_status openocd_load(bt_link *link, const uint8_t *bytes, size_t size) 
     return BT_OK;
 }
 
+/* Writes part of the firmware, and sees that it arrived: nothing else protects it. */
+static bt_status write_verified(openocd_link *ocd, uint32_t address, const void *from,
+                                uint32_t size) {
+    uint8_t found[VERIFIED_BYTES];
+    for (uint32_t tries = 0; tries < VERIFY_TRIES; tries++) {
+        BT_TRY(openocd_write(&ocd->link, address, from, size));
+        if (!ocd->verifies) {
+            return BT_OK;
+        }
+        BT_TRY(openocd_read(&ocd->link, address, found, size));
+        if (memcmp(found, from, size) == 0) {
+            return BT_OK;
+        }
+    }
+    BT_FAIL(BT_ERROR_DEVICE,
+            "What is written to the board's memory at 0x%08x reads back differently, %u times: it "
+            "is not its memory, or the cable is too fast; lower option speed.",
+            address, VERIFY_TRIES);
+}
+
 /* Writes bytes to memory; what is missing of the last word becomes zero. */
 static bt_status write_bytes(openocd_link *ocd, uint32_t address, const uint8_t *from,
                              uint32_t size) {
-    uint32_t whole = size & ~3u;
-    BT_TRY(openocd_write(&ocd->link, address, from, whole));
-    if (whole < size) {
-        uint8_t last[4] = {0};
-        memcpy(last, from + whole, size - whole);
-        BT_TRY(openocd_write(&ocd->link, address + whole, last, sizeof last));
+    for (uint32_t done = 0; done < size;) {
+        uint8_t chunk[VERIFIED_BYTES] = {0};
+        uint32_t bytes = size - done < VERIFIED_BYTES ? size - done : VERIFIED_BYTES;
+        memcpy(chunk, from + done, bytes);
+        BT_TRY(write_verified(ocd, address + done, chunk, (bytes + 3) & ~3u));
+        done += bytes;
     }
     return BT_OK;
 }
@@ -842,29 +867,42 @@ static bt_status write_boot_block(openocd_link *ocd, const bt_elf *elf) {
     if (!bt_elf_find(elf, "bt_virt_boot", &address, &bytes)) {
         return BT_OK;
     }
-    return openocd_write(&ocd->link, address, &boot, sizeof boot);
+    return write_verified(ocd, address, &boot, sizeof boot);
 }
 
-static bt_status load_and_start(openocd_link *ocd, const bt_elf *elf) {
-    const uint32_t nothing = 0;
+/* Loads the segments; code that an earlier load verified is not sent again. */
+static bt_status load_segments(openocd_link *ocd, const bt_elf *elf, bool verified) {
     bt_elf_segment code, segment;
     uint32_t address;
     bool same;
-    char script[64];
     BT_TRY(bt_elf_code(elf, &code));
-    /* If the cable is pulled after a reset, nobody shall take the old mailbox for a running one. */
-    BT_TRY(openocd_write(&ocd->link, ocd->link.mailbox_address, &nothing, sizeof nothing));
-    BT_TRY(run_plain(ocd, ocd->resets ? "reset and halt the core" : "halt the core",
-                     ocd->resets ? "reset halt" : "halt"));
-    BT_TRY(openocd_write(&ocd->link, ocd->link.mailbox_address, &nothing, sizeof nothing));
     BT_TRY(compare_code(ocd, &code, &same, &address));
-    code.file_bytes = same ? code.file_bytes : 0;
+    code.file_bytes = same && verified ? code.file_bytes : 0;
     for (uint32_t i = 0; i < elf->segment_count; i++) {
         BT_TRY(bt_elf_segment_get(elf, i, &segment));
         BT_TRY_CONTEXT(write_segment(ocd, &segment, &code), "Loading segment %u of the firmware.",
                        i);
     }
-    BT_TRY(write_boot_block(ocd, elf));
+    return write_boot_block(ocd, elf);
+}
+
+/*
+ * The mailbox's first word tells, also the next host if the cable is pulled meanwhile, how far this
+ * has come: 0 the code may be half there, PARKED it is there, the magic the firmware runs.
+ */
+static bt_status load_and_start(openocd_link *ocd, const bt_elf *elf) {
+    const uint32_t parked = PARKED;
+    uint32_t address = ocd->link.mailbox_address, mark;
+    char script[64];
+    BT_TRY(openocd_read(&ocd->link, address, &mark, sizeof mark));
+    bool verified = mark == BT_MAILBOX_MAGIC || mark == PARKED;
+    mark = verified ? PARKED : 0;
+    BT_TRY(openocd_write(&ocd->link, address, &mark, sizeof mark));
+    BT_TRY(run_plain(ocd, ocd->resets ? "reset and halt the core" : "halt the core",
+                     ocd->resets ? "reset halt" : "halt"));
+    BT_TRY(openocd_write(&ocd->link, address, &mark, sizeof mark));
+    BT_TRY(load_segments(ocd, elf, verified));
+    BT_TRY(openocd_write(&ocd->link, address, &parked, sizeof parked));
     snprintf(script, sizeof script, "reg pc 0x%08x; resume", elf->entry);
     return run_plain(ocd, "start the firmware", script);
 }
@@ -885,10 +923,14 @@ static bt_status check_same_firmware(openocd_link *ocd, const bt_elf *elf) {
 }
 
 static bt_status await_mailbox(openocd_link *ocd, uint64_t timeout_ms) {
-    uint32_t address = ocd->link.mailbox_address, magic = 0;
-    const bt_link_watch word = {address, 0};
+    uint32_t address = ocd->link.mailbox_address, magic = PARKED;
     const bt_link_read read = {address, sizeof magic, &magic};
-    BT_TRY(openocd_watch(&ocd->link, &word, 1, timeout_ms * 1000000ull, &read, 1));
+    uint64_t deadline = now_ns() + timeout_ms * 1000000ull, now = now_ns();
+    do { /* a firmware clears its mailbox first: then it waits for another change */
+        const bt_link_watch word = {address, magic};
+        BT_TRY(openocd_watch(&ocd->link, &word, 1, now < deadline ? deadline - now : 0, &read, 1));
+        now = now_ns();
+    } while (magic != BT_MAILBOX_MAGIC && now < deadline);
     if (magic != BT_MAILBOX_MAGIC && timeout_ms == 0) {
         BT_FAIL(BT_ERROR_DEVICE,
                 "The firmware does not run: at 0x%08x there is 0x%08x instead of its mailbox. Load "
@@ -1095,9 +1137,9 @@ static bt_status copy_texts(openocd_link *ocd, const bt_uri *uri) {
 }
 
 static bt_status configure(openocd_link *ocd, const bt_uri *uri, const bt_device_options *options) {
-    static const char *const known[] = {"binary", "search",   "cable",  "script", "serial",
-                                        "set",    "speed",    "launch", "core",   "target",
-                                        "start",  "firmware", "reset",  "harts",  NULL};
+    static const char *const known[] = {"binary", "search", "cable", "script", "serial", "set",
+                                        "speed",  "launch", "core",  "target", "start",  "firmware",
+                                        "reset",  "verify", "harts", NULL};
     const char *target = bt_uri_option(uri, "target");
     BT_TRY(bt_uri_check_options(uri, known));
     BT_TRY(copy_texts(ocd, uri));
@@ -1106,6 +1148,7 @@ static bt_status configure(openocd_link *ocd, const bt_uri *uri, const bt_device
     BT_TRY(bt_uri_number(uri, "harts", 2, 1u + BT_VIRT_MAX_WORKERS, &ocd->harts));
     BT_TRY(read_choice(uri, "start", "attach", "load", &ocd->attaches_firmware));
     BT_TRY(read_choice(uri, "reset", "on", "off", &ocd->resets));
+    BT_TRY(read_choice(uri, "verify", "on", "off", &ocd->verifies));
     if (ocd->launches && *uri->path != '\0') {
         BT_FAIL(BT_ERROR_ARGUMENT,
                 "openocd:%s attaches to a running OpenOCD, but binary, search, cable, script, "
@@ -1137,6 +1180,7 @@ bt_status bt_link_open_openocd(const bt_uri *uri, const bt_device_options *optio
     ocd->launch_seconds = LAUNCH_TIMEOUT_S;
     ocd->request_ms = REQUEST_TIMEOUT_MS;
     ocd->harts = 1u + BT_VIRT_MAX_WORKERS;
+    ocd->verifies = true;
     ocd->tcl = (bt_tcl)BT_TCL_NONE;
     ocd->process = (bt_process)BT_PROCESS_NONE;
     ocd->lock = -1;
