@@ -81,14 +81,6 @@ static void a_larger_network_gives_the_bits_of_sim(void) {
     bt_model_free(model);
 }
 
-static bt_program *epidenet_program(void) {
-    bt_model *model = epidenet();
-    bt_training_options options = options_default();
-    bt_program *program = compile(model, &options, "gap9");
-    bt_model_free(model);
-    return program;
-}
-
 typedef struct killer {
     pid_t victim;
     int signal;

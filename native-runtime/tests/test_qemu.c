@@ -24,12 +24,6 @@ static char uri_one_worker[600];
 /* ------------------------------------------------------------------------------------- processes
  */
 
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Parent, state and processor time of a process; 0 if it is gone. */
 static bool process_status(pid_t pid, char name[32], pid_t *parent, char *state,
                            unsigned long *ticks) {
@@ -272,16 +266,6 @@ static void options_are_checked(void) {
     bt_status status = bt_device_open(missing, NULL, &device);
     CHECK(status == BT_ERROR_DEVICE && strstr(bt_error_message(0), "no-such-qemu") != NULL, "%s",
           bt_error_message(0));
-}
-
-static int skip(const char *why) {
-    const char *required = getenv("BIOTRAIN_REQUIRE_TOOLS");
-    if (required != NULL && strcmp(required, "1") == 0) {
-        printf("FAILED: %s, but BIOTRAIN_REQUIRE_TOOLS is 1\n0 passed, 1 failed\n", why);
-        return 1;
-    }
-    printf("skipped: %s\n0 passed, 0 failed, 1 skipped\n", why);
-    return 0;
 }
 
 int main(void) {

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "link/gvsoc.h"
+#include "link/openocd.h"
 #include "link/qemu.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@ static const bt_scheme schemes[] = {
     {"sim", bt_link_open_sim},
     {"qemu", bt_link_open_qemu},
     {"gvsoc", bt_link_open_gvsoc},
+    {"openocd", bt_link_open_openocd},
 };
 
 /* Appends text and suffix to a comma-separated list; what does not fit is left out. */

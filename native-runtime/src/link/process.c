@@ -152,6 +152,12 @@ void bt_process_last_words(bt_process *process, const char *name, char *out, siz
     out[size - 1 - room + taken] = '\0';
 }
 
+void bt_process_forget(bt_process *process) {
+    collect(process);
+    process->length = 0;
+    process->text[0] = '\0';
+}
+
 bool bt_process_ended(bt_process *process) {
     collect(process);
     return process->messages < 0;

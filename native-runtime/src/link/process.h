@@ -42,6 +42,9 @@ const char *bt_process_messages(bt_process *process);
 /* The end of that, without the last newline, as "; NAME said: …", or "" if it wrote nothing. */
 void bt_process_last_words(bt_process *process, const char *name, char *out, size_t size);
 
+/* Drops what it wrote so far. */
+void bt_process_forget(bt_process *process);
+
 /* Whether it has ended by itself, or was never started. */
 bool bt_process_ended(bt_process *process);
 

@@ -240,6 +240,7 @@ static bt_status qemu_start(bt_link *link) {
         (bt_virt_boot_block *)(void *)at(qemu, qemu->boot_address, sizeof *boot);
     boot->harts = qemu->harts;
     boot->counts_instructions = qemu->icount;
+    boot->poll_ticks = 0;
     if (getrandom(&boot->generation, sizeof boot->generation, 0) < 0) {
         boot->generation = (uint32_t)now_ns();
     }

@@ -17,11 +17,7 @@ final class Requirements {
 
     /** QEMU and the firmware that runs on it. */
     static void qemu() {
-        String path = System.getenv().getOrDefault("PATH", "");
-        if (Arrays.stream(path.split(File.pathSeparator, -1))
-                .noneMatch(folder -> Files.isExecutable(Path.of(folder, QEMU)))) {
-            lacking("BIOTRAIN_REQUIRE_TOOLS", "there is no " + QEMU + " in PATH");
-        }
+        program(QEMU);
         if (ClassLoader.getSystemResource(FIRMWARE) == null) {
             lacking(
                     "BIOTRAIN_REQUIRE_TOOLS",
@@ -42,6 +38,25 @@ final class Requirements {
             lacking(
                     "BIOTRAIN_REQUIRE_GVSOC",
                     "the build made no firmware, because there was no clang-19 or ld.lld-19 in PATH");
+        }
+    }
+
+    /** The virtual board, QEMU below it, and an OpenOCD that talks to it. */
+    static Path virtualBoard() {
+        qemu();
+        program("openocd");
+        Path board = Path.of("../native-runtime/target/cmake/bin/bt-virtual-board");
+        if (!Files.isExecutable(board)) {
+            lacking("BIOTRAIN_REQUIRE_TOOLS", "the build made no virtual board at " + board);
+        }
+        return board.toAbsolutePath();
+    }
+
+    private static void program(String name) {
+        String path = System.getenv().getOrDefault("PATH", "");
+        if (Arrays.stream(path.split(File.pathSeparator, -1))
+                .noneMatch(folder -> Files.isExecutable(Path.of(folder, name)))) {
+            lacking("BIOTRAIN_REQUIRE_TOOLS", "there is no " + name + " in PATH");
         }
     }
 
