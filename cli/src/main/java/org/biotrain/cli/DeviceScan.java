@@ -7,7 +7,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.biotrain.BioTrainException;
 import org.biotrain.Device;
 import org.jspecify.annotations.Nullable;
@@ -16,12 +18,13 @@ import org.jspecify.annotations.Nullable;
 final class DeviceScan {
     private static final int MOST_WORKERS = 8;
     private static final List<Cable> CABLES = List.of(
-            new Cable("0403", "6011", "FT4232H, as on the GAP9 EVK"),
-            new Cable("0403", "6010", "FT2232H"),
-            new Cable("0403", "6012", "FT4232H"),
-            new Cable("15ba", "002b", "Olimex ARM-USB-OCD-H"),
-            new Cable("1366", "", "J-Link"));
-    private static final List<String> GVSOC_PROGRAMS = List.of("gvsoc", "gvrun", "gvsoc_launcher");
+            new Cable("0403", "6011", "FT4232H, as on the GAP9 EVK", "tcl/gapuino_ftdi.cfg"),
+            new Cable("0403", "6010", "FT2232H", "tcl/gapuino_ftdi.cfg"),
+            new Cable("0403", "6012", "FT4233H", "tcl/gapuino_ftdi.cfg"),
+            new Cable("15ba", "002b", "Olimex ARM-USB-OCD-H", "tcl/olimex-arm-usb-ocd-h.cfg"),
+            new Cable("1366", "", "J-Link", "interface/jlink.cfg"));
+    private static final String SDK_OPENOCD = "install/workstation/openocd/bin/openocd";
+    private static final List<String> GVSOC_PROGRAMS = List.of("gvsoc", "gvsoc_launcher");
 
     private final Machine machine;
 
@@ -66,8 +69,13 @@ final class DeviceScan {
         }
     }
 
-    /** A debug cable; an empty product stands for every product of the vendor. */
-    private record Cable(String vendor, String product, String name) {
+    /**
+     * A kind of debug cable.
+     *
+     * @param product empty for every product of the vendor
+     * @param configuration OpenOCD's file for it, in the GAP SDK or in OpenOCD's own folder
+     */
+    private record Cable(String vendor, String product, String name, String configuration) {
         boolean is(UsbDevice device) {
             return vendor.equals(device.vendor()) && (product.isEmpty() || product.equals(device.product()));
         }
@@ -138,8 +146,12 @@ final class DeviceScan {
             lacks.add("permission for " + node + ": write into /etc/udev/rules.d/60-biotrain.rules the line "
                     + udevRule(device) + " then run: sudo udevadm control --reload, and plug the cable in again");
         }
-        if (Programs.find("openocd", machine.environment()) == null) {
-            lacks.add("OpenOCD: sudo apt-get install openocd");
+        Path sdk = folder("GAP_SDK_HOME", "");
+        if (sdk == null) {
+            lacks.add("the GAP SDK, for its OpenOCD, its scripts and the board's firmware: set GAP_SDK_HOME;"
+                    + " docs/board.md");
+        } else if (!Files.isExecutable(sdk.resolve(SDK_OPENOCD))) {
+            lacks.add("the GAP SDK's OpenOCD, " + sdk.resolve(SDK_OPENOCD) + ": build it as the SDK's README says");
         }
         String found = "%s (%s:%s)%s"
                 .formatted(
@@ -147,7 +159,7 @@ final class DeviceScan {
                         device.vendor(),
                         device.product(),
                         device.serial().isEmpty() ? "" : ", serial " + device.serial());
-        return Finding.of("openocd", openOcdUri(device), found, lacks);
+        return Finding.of("openocd", sdk == null ? null : openOcdUri(cable, device, sdk), found, lacks);
     }
 
     private static String udevRule(UsbDevice device) {
@@ -155,9 +167,12 @@ final class DeviceScan {
                 .formatted(device.vendor(), device.product());
     }
 
-    private static String openOcdUri(UsbDevice device) {
-        return "openocd:?cable=CABLE.cfg&script=gap9revb.tcl"
-                + (device.serial().isEmpty() ? "" : "&serial=" + device.serial());
+    /** As the GAP SDK starts its own OpenOCD; the firmware is what the user built with the SDK. */
+    private static String openOcdUri(Cable cable, UsbDevice device, Path sdk) {
+        return "openocd:?binary=" + sdk.resolve(SDK_OPENOCD) + "&search="
+                + sdk.resolve("utils/openocd_tools") + "&cable=" + cable.configuration() + "&script=tcl/gap9revb.tcl"
+                + (device.serial().isEmpty() ? "" : "&serial=" + device.serial())
+                + "&firmware=biotrain-gap9-board.elf";
     }
 
     private Finding runningOpenOcd() {
@@ -187,32 +202,33 @@ final class DeviceScan {
     }
 
     private Finding gvsoc() {
-        Path program = gvsocProgram();
-        if (program == null) {
+        Path sdk = folder("GAP_SDK_HOME", "install/workstation");
+        Path install = Stream.of(folder("GVSOC_INSTALL_DIR", ""), sdk)
+                .filter(Objects::nonNull)
+                .filter(folder -> GVSOC_PROGRAMS.stream()
+                        .allMatch(program -> Files.isExecutable(folder.resolve("bin").resolve(program))))
+                .findFirst()
+                .orElse(null);
+        if (install == null) {
             return Finding.of(
                     "gvsoc",
                     null,
                     "no GVSOC",
-                    List.of("GVSOC: build the GAP SDK's and set GAP_SDK_HOME, or the open one and set"
-                            + " GVSOC_INSTALL_DIR"));
+                    List.of("GVSOC: build the open one and set GVSOC_INSTALL_DIR, or the GAP SDK's and set"
+                            + " GAP_SDK_HOME"));
         }
-        String target = machine.environment().containsKey("GAP_SDK_HOME") ? "gap9.evk" : "pulp-open";
-        return Finding.of("gvsoc", "gvsoc:?target=" + target, program.toString(), List.of());
+        return Finding.of(
+                "gvsoc",
+                install.equals(sdk)
+                        ? "gvsoc:?target=gap9&firmware=biotrain-gap9-gvsoc.elf"
+                        : "gvsoc:?target=pulp-open",
+                "GVSOC in " + install,
+                List.of());
     }
 
-    private @Nullable Path gvsocProgram() {
-        Map<String, String> environment = machine.environment();
-        List<Path> folders = new ArrayList<>();
-        if (environment.get("GVSOC_INSTALL_DIR") != null) {
-            folders.add(Path.of(environment.get("GVSOC_INSTALL_DIR"), "bin"));
-        }
-        if (environment.get("GAP_SDK_HOME") != null) {
-            folders.add(Path.of(environment.get("GAP_SDK_HOME"), "install/workstation/bin"));
-        }
-        return folders.stream()
-                .flatMap(folder -> GVSOC_PROGRAMS.stream().map(folder::resolve))
-                .filter(Files::isExecutable)
-                .findFirst()
-                .orElse(null);
+    /** A folder below the one that a variable of the environment names; null if it names none. */
+    private @Nullable Path folder(String variable, String below) {
+        String value = machine.environment().get(variable);
+        return value == null || value.isEmpty() ? null : Path.of(value, below);
     }
 }

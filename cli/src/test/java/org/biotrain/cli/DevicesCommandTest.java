@@ -61,7 +61,7 @@ class DevicesCommandTest {
         Files.createFile(
                 Files.createDirectories(machine.resolve("dev/bus/usb/001")).resolve("014"));
 
-        DeviceScan.Finding board = cable(scan(withOpenOcd(), node -> false, closedPort()));
+        DeviceScan.Finding board = cable(scan(withSdk(), node -> false, closedPort()));
 
         assertThat(board.usable()).isFalse();
         assertThat(board.found()).contains("FT4232H", "Quad RS232-HS", "0403:6011", "FT7ABCDE");
@@ -77,14 +77,16 @@ class DevicesCommandTest {
         Files.createFile(
                 Files.createDirectories(machine.resolve("dev/bus/usb/002")).resolve("003"));
 
-        DeviceScan.Finding probe = cable(scan(withOpenOcd(), node -> true, closedPort()));
+        DeviceScan.Finding probe = cable(scan(withSdk(), node -> true, closedPort()));
 
         assertThat(probe.usable()).isTrue();
-        assertThat(probe.uri()).startsWith("openocd:?").contains("serial=000123");
+        assertThat(probe.uri())
+                .startsWith("openocd:?binary=" + machine.resolve("sdk/install/workstation/openocd/bin/openocd"))
+                .contains("script=tcl/gap9revb.tcl", "serial=000123");
     }
 
     @Test
-    void aCableWithoutDeviceNodeAndOpenOcdLacksBoth() throws Exception {
+    void aCableWithoutDeviceNodeAndSdkLacksBoth() throws Exception {
         plugIn("1-1", "15ba", "002b", "", "", 1, 2);
 
         DeviceScan.Finding cable = cable(scan(Map.of("PATH", ""), node -> true, closedPort()));
@@ -92,22 +94,28 @@ class DevicesCommandTest {
         assertThat(cable.found()).startsWith("Olimex ARM-USB-OCD-H (15ba:002b)");
         assertThat(cable.lacks()).hasSize(2);
         assertThat(cable.lacks().getFirst()).contains("bus/usb/001/002", "--device");
-        assertThat(cable.lacks().getLast()).contains("apt-get install openocd");
+        assertThat(cable.lacks().getLast()).contains("GAP_SDK_HOME");
+        assertThat(cable.uri()).isNull();
     }
 
     @Test
     void gvsocIsFoundWhereTheEnvironmentSaysIt() throws Exception {
-        Path program = Files.createDirectories(machine.resolve("gvsoc/bin")).resolve("gvsoc");
-        assertThat(Files.createFile(program).toFile().setExecutable(true)).isTrue();
+        program("open/bin/gvsoc");
+        program("open/bin/gvsoc_launcher");
+        program("sdk/install/workstation/bin/gvsoc");
+        String open = machine.resolve("open").toString();
+        String sdk = machine.resolve("sdk").toString();
 
-        assertThat(scan(Map.of("GVSOC_INSTALL_DIR", machine.resolve("gvsoc").toString()), node -> true, closedPort()))
-                .filteredOn(finding -> finding.link().equals("gvsoc"))
-                .singleElement()
-                .satisfies(finding -> {
-                    assertThat(finding.usable()).isTrue();
-                    assertThat(finding.uri()).isEqualTo("gvsoc:?target=pulp-open");
-                    assertThat(finding.found()).isEqualTo(program.toString());
-                });
+        assertThat(gvsoc(Map.of("GVSOC_INSTALL_DIR", open)).uri()).isEqualTo("gvsoc:?target=pulp-open");
+        assertThat(gvsoc(Map.of("GAP_SDK_HOME", sdk)).usable())
+                .as("without gvsoc_launcher")
+                .isFalse();
+        program("sdk/install/workstation/bin/gvsoc_launcher");
+        assertThat(gvsoc(Map.of("GAP_SDK_HOME", sdk)).uri()).startsWith("gvsoc:?target=gap9&firmware=");
+    }
+
+    private DeviceScan.Finding gvsoc(Map<String, String> environment) {
+        return scan(environment, node -> true, closedPort()).getLast();
     }
 
     @Test
@@ -192,11 +200,16 @@ class DevicesCommandTest {
                 .findings();
     }
 
-    /** An environment in whose path there is a program openocd and nothing else. */
-    private Map<String, String> withOpenOcd() throws IOException {
-        Path program = Files.createDirectories(machine.resolve("bin")).resolve("openocd");
-        assertThat(Files.createFile(program).toFile().setExecutable(true)).isTrue();
-        return Map.of("PATH", program.getParent().toString());
+    /** An environment with a GAP SDK whose OpenOCD was built. */
+    private Map<String, String> withSdk() throws IOException {
+        program("sdk/install/workstation/openocd/bin/openocd");
+        return Map.of("GAP_SDK_HOME", machine.resolve("sdk").toString());
+    }
+
+    private void program(String path) throws IOException {
+        Path file = machine.resolve(path);
+        Files.createDirectories(file.getParent());
+        assertThat(Files.createFile(file).toFile().setExecutable(true)).isTrue();
     }
 
     private void plugIn(String place, String vendor, String product, String name, String serial, int bus, int number)

@@ -63,7 +63,7 @@ class ContainerIT {
 
                 assertThatExceptionOfType(DeviceException.class)
                         .isThrownBy(() -> session.fit(log, onStep(13, board::kill)))
-                        .withMessageContaining("it last reported state");
+                        .withMessageContaining("OpenOCD");
             }
         }
 
