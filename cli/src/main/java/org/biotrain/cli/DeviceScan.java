@@ -12,6 +12,7 @@ import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.biotrain.BioTrainException;
 import org.biotrain.Device;
+import org.biotrain.DeviceInfo;
 import org.jspecify.annotations.Nullable;
 
 /** Looks for the devices that a machine can open, one finding or more for each link. */
@@ -106,15 +107,32 @@ final class DeviceScan {
 
     /** Opens it for a moment: nothing else shows so well that it can be opened. */
     private static Finding opened(String link, String uri) {
-        try (Device device = Device.open(uri)) {
-            return Finding.of(
-                    link,
-                    uri,
-                    "target " + device.info().target() + ", " + device.info().cores() + " cores, kernels "
-                            + device.info().kernels(),
-                    List.of());
+        try {
+            return open(uri);
         } catch (BioTrainException e) {
             return Finding.of(link, uri, "it does not open", List.of(String.valueOf(e.getMessage())));
+        }
+    }
+
+    /**
+     * Opens a device for a moment and asks it for itself.
+     *
+     * @throws BioTrainException if it does not open or does not answer
+     */
+    static Finding open(String uri) {
+        try (Device device = Device.open(uri)) {
+            DeviceInfo info = device.info();
+            String found = "target %s, %d cores, kernels %s, firmware %08x, L1 %d, L2 %d, L3 %d bytes, round trip %.3f ms"
+                    .formatted(
+                            info.target(),
+                            info.cores(),
+                            info.kernels(),
+                            info.buildId(),
+                            info.l1Bytes(),
+                            info.l2Bytes(),
+                            info.l3Bytes(),
+                            device.roundTrip().toNanos() / 1e6);
+            return Finding.of(info.link(), uri, found, List.of());
         }
     }
 

@@ -41,6 +41,19 @@ class DevicesCommandTest {
     }
 
     @Test
+    void oneDeviceIsAskedForItself() {
+        Run run = Run.of("devices", "--device", "sim:?target=gap9&cores=3", "--json");
+
+        assertThat(run.code()).isZero();
+        assertThat(run.json().path("devices")).hasSize(1);
+        assertThat(run.json().path("devices").path(0).path("found").asText())
+                .contains("target gap9, 3 cores", "round trip");
+        Run refused = Run.of("devices", "--device", "sim:?target=moon");
+        assertThat(refused.code()).isEqualTo(1);
+        assertThat(refused.err()).contains("moon");
+    }
+
+    @Test
     void aMachineWithNothingSaysHowToGetEachDevice() {
         List<DeviceScan.Finding> findings = scan(Map.of("PATH", machine.toString()), node -> true, closedPort());
 

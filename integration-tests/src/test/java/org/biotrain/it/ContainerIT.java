@@ -44,7 +44,7 @@ class ContainerIT {
     Path directory;
 
     /** What a training came to. */
-    private record Outcome(String weights, Evaluation evaluation) {}
+    private record Outcome(String weights, double loss, double accuracy) {}
 
     @BeforeAll
     static void buildImage() throws Exception {
@@ -85,7 +85,8 @@ class ContainerIT {
             }
             session.upload(WINDOWS);
             String weights = session.fit().sha256();
-            return new Outcome(weights, session.evaluate(WINDOWS));
+            Evaluation evaluation = session.evaluate(WINDOWS);
+            return new Outcome(weights, evaluation.loss(), evaluation.accuracy());
         }
     }
 
