@@ -122,16 +122,17 @@ final class DeviceScan {
     static Finding open(String uri) {
         try (Device device = Device.open(uri)) {
             DeviceInfo info = device.info();
-            String found = "target %s, %d cores, kernels %s, firmware %08x, L1 %d, L2 %d, L3 %d bytes, round trip %.3f ms"
-                    .formatted(
-                            info.target(),
-                            info.cores(),
-                            info.kernels(),
-                            info.buildId(),
-                            info.l1Bytes(),
-                            info.l2Bytes(),
-                            info.l3Bytes(),
-                            device.roundTrip().toNanos() / 1e6);
+            String found =
+                    "target %s, %d cores, kernels %s, firmware %08x, L1 %d, L2 %d, L3 %d bytes, round trip %.3f ms"
+                            .formatted(
+                                    info.target(),
+                                    info.cores(),
+                                    info.kernels(),
+                                    info.buildId(),
+                                    info.l1Bytes(),
+                                    info.l2Bytes(),
+                                    info.l3Bytes(),
+                                    device.roundTrip().toNanos() / 1e6);
             return Finding.of(info.link(), uri, found, List.of());
         }
     }
@@ -224,7 +225,8 @@ final class DeviceScan {
         Path install = Stream.of(folder("GVSOC_INSTALL_DIR", ""), sdk)
                 .filter(Objects::nonNull)
                 .filter(folder -> GVSOC_PROGRAMS.stream()
-                        .allMatch(program -> Files.isExecutable(folder.resolve("bin").resolve(program))))
+                        .allMatch(program ->
+                                Files.isExecutable(folder.resolve("bin").resolve(program))))
                 .findFirst()
                 .orElse(null);
         if (install == null) {
@@ -237,9 +239,7 @@ final class DeviceScan {
         }
         return Finding.of(
                 "gvsoc",
-                install.equals(sdk)
-                        ? "gvsoc:?target=gap9&firmware=biotrain-gap9-gvsoc.elf"
-                        : "gvsoc:?target=pulp-open",
+                install.equals(sdk) ? "gvsoc:?target=gap9&firmware=biotrain-gap9-gvsoc.elf" : "gvsoc:?target=pulp-open",
                 "GVSOC in " + install,
                 List.of());
     }

@@ -13,7 +13,11 @@ import picocli.CommandLine.Option;
         description = "Looks at QEMU, debug cables on USB, an OpenOCD on this machine's Tcl port 6666, and GVSOC."
                 + " Opens the devices in this process and on QEMU; touches no cable.",
         footerHeading = "%nExamples:%n",
-        footer = {"  biotrain devices", "  biotrain devices --json", "  biotrain devices --device openocd:127.0.0.1:6666"})
+        footer = {
+            "  biotrain devices",
+            "  biotrain devices --json",
+            "  biotrain devices --device openocd:127.0.0.1:6666"
+        })
 final class DevicesCommand extends ReportingCommand<DevicesCommand.Result> {
     @Option(
             names = "--device",
@@ -26,9 +30,8 @@ final class DevicesCommand extends ReportingCommand<DevicesCommand.Result> {
 
     @Override
     Result execute() {
-        List<DeviceScan.Finding> devices = uri == null
-                ? new DeviceScan(DeviceScan.Machine.thisOne()).findings()
-                : List.of(DeviceScan.open(uri));
+        List<DeviceScan.Finding> devices =
+                uri == null ? new DeviceScan(DeviceScan.Machine.thisOne()).findings() : List.of(DeviceScan.open(uri));
         return new Result(
                 (int) devices.stream().filter(DeviceScan.Finding::usable).count(), devices);
     }

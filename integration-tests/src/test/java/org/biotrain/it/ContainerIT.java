@@ -117,8 +117,8 @@ class ContainerIT {
         assertThat(Files.getOwner(log)).isEqualTo(Files.getOwner(directory));
         assertThat(Files.readString(log)).isEqualTo(printed);
         assertThat(Files.readAllLines(log))
-                .allMatch(line -> line.matches(
-                        "\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ (board|openocd|bt-virtual-board): .*"))
+                .allMatch(line ->
+                        line.matches("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ (board|openocd|bt-virtual-board): .*"))
                 .anyMatch(line -> line.contains("bt-virtual-board: listening on"))
                 .anyMatch(line -> line.contains("openocd: Info : accepting 'tcl' connection"))
                 .anyMatch(line -> line.contains("openocd: Info : dropped 'tcl' connection"))

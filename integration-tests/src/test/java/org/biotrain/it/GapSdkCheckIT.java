@@ -36,16 +36,12 @@ class GapSdkCheckIT {
         write("sdk/utils/cmake/setup.cmake", "");
         toolchain("7.1.1");
 
-        assertThat(run("check-sdk", Map.of()))
-                .isEqualTo(new Answer(
-                        1,
-                        """
+        assertThat(run("check-sdk", Map.of())).isEqualTo(new Answer(1, """
                         MISSING  SDK        the GAP SDK at %1$s/sdk is older than 5.0 (no utils/gapy_v2), but the firmware needs 5.x
                         ok       toolchain  GCC 7.1.1 at %1$s/toolchain
                         -        gvsoc      no install/workstation/bin/gvsoc in the SDK: build it as the SDK's README says, to run the firmware without a board
                         -        openocd    no install/workstation/openocd/bin/openocd in the SDK: build it as the SDK's README says, to reach a board
-                        """
-                                .formatted(directory)));
+                        """.formatted(directory)));
         sdk();
         assertThat(run("check-sdk", Map.of("GAP_SDK_VERSION", "4.22.0")).text())
                 .contains("is version 4.22.0, but the firmware needs 5.x");

@@ -49,9 +49,7 @@ final class Requirements {
 
     private static void firmware() {
         if (ClassLoader.getSystemResource(FIRMWARE) == null) {
-            lacking(
-                    TOOLS,
-                    "the build made no firmware, because there was no clang-19 or ld.lld-19 in PATH");
+            lacking(TOOLS, "the build made no firmware, because there was no clang-19 or ld.lld-19 in PATH");
         }
     }
 

@@ -44,8 +44,8 @@ final class SimulatedBoard extends GenericContainer<SimulatedBoard> {
     static void buildImage() throws IOException, InterruptedException {
         Path root = Path.of("..").toRealPath();
         Path log = Path.of("target", "sim-image.log");
-        List<String> command = new ArrayList<>(
-                List.of("docker", "build", "-f", "gap-sdk-docker/Dockerfile.sim", "-t", IMAGE));
+        List<String> command =
+                new ArrayList<>(List.of("docker", "build", "-f", "gap-sdk-docker/Dockerfile.sim", "-t", IMAGE));
         String base = System.getenv("BIOTRAIN_BASE_IMAGE");
         if (base != null) {
             command.addAll(List.of("--build-arg", "BASE_IMAGE=" + base));
