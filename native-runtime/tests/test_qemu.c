@@ -18,9 +18,9 @@
 #include "networks.h"
 #include "program/program.h"
 #include "session/device.h"
+#include "sessions.h"
 #include "support.h"
 
-#define SAMPLES 16u
 #define QEMU "qemu-system-riscv32"
 
 static char uri[512];
@@ -28,12 +28,6 @@ static char uri_one_worker[600];
 
 /* ------------------------------------------------------------------------------------- processes
  */
-
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* Parent, state and processor time of a process; 0 if it is gone. */
 static bool process_status(pid_t pid, char name[32], pid_t *parent, char *state,
@@ -95,73 +89,8 @@ static bool ends_within(pid_t pid, double limit) {
     return false;
 }
 
-/* -------------------------------------------------------------------------------------- sessions
+/* -------------------------------------------------------------------------------------- results
  */
-
-static bt_device *device_open(const char *where, uint32_t timeout_ms) {
-    bt_device *device;
-    const bt_device_options options = {.struct_size = sizeof options, .timeout_ms = timeout_ms};
-    require(bt_device_open(where, &options, &device), where);
-    return device;
-}
-
-static bt_session *session_open(bt_device *device, const bt_program *program) {
-    bt_session *session;
-    require(bt_session_open(device, program, &session), "bt_session_open");
-    return session;
-}
-
-static void upload_noise(bt_session *session, const bt_program *program, uint32_t channels,
-                         int32_t classes) {
-    uint32_t elements = program_info(program).input_elements;
-    float *inputs = malloc((size_t)SAMPLES * elements * sizeof *inputs);
-    int32_t labels[SAMPLES];
-    uint32_t first;
-    require(bt_random_normal(5, 0, (size_t)SAMPLES * elements, inputs), "bt_random_normal");
-    for (uint32_t i = 0; i < SAMPLES; i++) {
-        labels[i] = (int32_t)i % classes;
-    }
-    const bt_samples samples = {.struct_size = sizeof samples,
-                                .count = SAMPLES,
-                                .format = BT_SAMPLE_INT16,
-                                .channels = channels,
-                                .inputs = inputs,
-                                .labels = labels};
-    require(bt_session_upload(session, &samples, &first), "bt_session_upload");
-    free(inputs);
-}
-
-static bt_status train(bt_session *session, uint32_t steps, uint32_t batch) {
-    bt_step *plan = malloc(steps * sizeof *plan);
-    uint32_t *indices = malloc((size_t)steps * batch * sizeof *indices);
-    for (uint32_t i = 0; i < steps; i++) {
-        plan[i] = (bt_step){.samples = batch, .learning_rate = 0.01f};
-    }
-    for (uint32_t i = 0; i < steps * batch; i++) {
-        indices[i] = i * 5 % SAMPLES;
-    }
-    bt_status status = bt_session_train(session, plan, steps, indices, NULL, NULL);
-    free(indices);
-    free(plan);
-    return status;
-}
-
-/* CRC of all named tensors. */
-static uint32_t state_crc(bt_session *session) {
-    uint32_t crc = 0;
-    for (uint32_t i = 0; i < bt_session_tensor_count(session); i++) {
-        bt_tensor_info info = {.struct_size = sizeof info};
-        require(bt_session_tensor_info(session, i, &info), "bt_session_tensor_info");
-        if (strcmp(info.name, "target") == 0 || strcmp(info.name, "input") == 0) {
-            continue; /* their bytes are reused once they are dead */
-        }
-        float *values = malloc(info.bytes);
-        require(bt_session_read(session, info.name, values, info.bytes / 4), info.name);
-        crc = bt_crc32c(crc, values, info.bytes);
-        free(values);
-    }
-    return crc;
-}
 
 typedef struct result {
     uint32_t state;
@@ -246,14 +175,6 @@ static void a_larger_network_gives_the_bits_of_sim(void) {
     check_same("MI-BMINet F1=8", program, 8, 2, 1);
     bt_program_free(program);
     bt_model_free(model);
-}
-
-static bt_program *epidenet_program(void) {
-    bt_model *model = epidenet();
-    bt_training_options options = options_default();
-    bt_program *program = compile(model, &options, "gap9");
-    bt_model_free(model);
-    return program;
 }
 
 typedef struct killer {
@@ -697,16 +618,6 @@ static void options_are_checked(void) {
     bt_status status = bt_device_open(missing, NULL, &device);
     CHECK(status == BT_ERROR_DEVICE && strstr(bt_error_message(0), "no-such-qemu") != NULL, "%s",
           bt_error_message(0));
-}
-
-static int skip(const char *why) {
-    const char *required = getenv("BIOTRAIN_REQUIRE_TOOLS");
-    if (required != NULL && strcmp(required, "1") == 0) {
-        printf("FAILED: %s, but BIOTRAIN_REQUIRE_TOOLS is 1\n0 passed, 1 failed\n", why);
-        return 1;
-    }
-    printf("skipped: %s\n0 passed, 0 failed, 1 skipped\n", why);
-    return 0;
 }
 
 int main(void) {
