@@ -49,6 +49,7 @@ class ContainerIT {
     @BeforeAll
     static void buildImage() throws Exception {
         Requirements.docker();
+        Requirements.firmware();
         SimulatedBoard.buildImage();
     }
 

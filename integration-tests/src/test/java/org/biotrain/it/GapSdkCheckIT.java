@@ -9,11 +9,9 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What the script of {@code Dockerfile.gap9} says of a GAP SDK. The trees are stand-ins: the SDK is licensed. */
-@Timeout(60)
+/** What the scripts of {@code Dockerfile.gap9} say of a GAP SDK. The trees are stand-ins: the SDK is licensed. */
 class GapSdkCheckIT {
     @TempDir
     Path directory;
@@ -70,6 +68,17 @@ class GapSdkCheckIT {
         assertThat(answer.status()).isZero();
         assertThat(answer.text().lines()).hasSize(4).allMatch(line -> line.startsWith("ok "));
         assertThat(answer.text()).contains("5.21.2 at " + directory.resolve("sdk"));
+    }
+
+    @Test
+    void theImageWithoutSdkSaysWhatItLacks() throws Exception {
+        Requirements.docker();
+        DockerImage.build("Dockerfile.gap9", "biotrain-gap9-tools:it", "--target", "tools");
+
+        Answer answer = answer(new ProcessBuilder("docker", "run", "--rm", "biotrain-gap9-tools:it"));
+
+        assertThat(answer.status()).isEqualTo(1);
+        assertThat(answer.text()).contains("there is no GAP SDK at /opt/gap_sdk", "MISSING  toolchain");
     }
 
     @Test
@@ -131,6 +140,10 @@ class GapSdkCheckIT {
         builder.environment()
                 .put("GAP_RISCV_GCC_TOOLCHAIN", directory.resolve("toolchain").toString());
         builder.environment().put("FIRMWARE", directory.resolve("firmware").toString());
+        return answer(builder);
+    }
+
+    private static Answer answer(ProcessBuilder builder) throws Exception {
         Process process = builder.redirectErrorStream(true).start();
         String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
         return new Answer(process.waitFor(), text);

@@ -25,7 +25,7 @@ final class Requirements {
         firmware();
     }
 
-    /** A Docker engine that answers, and the firmware for boards. */
+    /** A Docker engine that answers. */
     static void docker() throws IOException, InterruptedException {
         program("docker");
         Process version = new ProcessBuilder("docker", "version", "--format", "{{.Server.Version}}")
@@ -36,7 +36,6 @@ final class Requirements {
             version.destroyForcibly();
             lacking(TOOLS, "no Docker engine answers; start one, or run the tests through .ci/with-docker");
         }
-        firmware();
     }
 
     private static void program(String name) {
@@ -47,7 +46,8 @@ final class Requirements {
         }
     }
 
-    private static void firmware() {
+    /** The firmware of emulated and virtual boards. */
+    static void firmware() {
         if (ClassLoader.getSystemResource(FIRMWARE) == null) {
             lacking(TOOLS, "the build made no firmware, because there was no clang-19 or ld.lld-19 in PATH");
         }

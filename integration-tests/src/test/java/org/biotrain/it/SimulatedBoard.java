@@ -11,8 +11,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import org.testcontainers.containers.GenericContainer;
@@ -24,7 +22,6 @@ final class SimulatedBoard extends GenericContainer<SimulatedBoard> {
     private static final String IMAGE = "biotrain-sim:it";
     private static final int TCL_PORT = 6666;
     private static final String LOG_FOLDER = "/log";
-    private static final Duration BUILD_LIMIT = Duration.ofMinutes(15);
 
     /** A board whose log is written into a folder of this machine. */
     SimulatedBoard(Path logFolder) {
@@ -40,26 +37,8 @@ final class SimulatedBoard extends GenericContainer<SimulatedBoard> {
         waitingFor(Wait.forLogMessage(".*Listening on port " + TCL_PORT + " for tcl connections.*\\n", 1));
     }
 
-    /** Builds the image with the command of its README; the base image may be another. */
     static void buildImage() throws IOException, InterruptedException {
-        Path root = Path.of("..").toRealPath();
-        Path log = Path.of("target", "sim-image.log");
-        List<String> command =
-                new ArrayList<>(List.of("docker", "build", "-f", "gap-sdk-docker/Dockerfile.sim", "-t", IMAGE));
-        String base = System.getenv("BIOTRAIN_BASE_IMAGE");
-        if (base != null) {
-            command.addAll(List.of("--build-arg", "BASE_IMAGE=" + base));
-        }
-        command.add(".");
-        Process build = new ProcessBuilder(command)
-                .directory(root.toFile())
-                .redirectErrorStream(true)
-                .redirectOutput(log.toFile())
-                .start();
-        if (!build.waitFor(BUILD_LIMIT.toSeconds(), TimeUnit.SECONDS) || build.exitValue() != 0) {
-            build.destroyForcibly();
-            throw new AssertionError(String.join(" ", command) + " failed:\n" + Files.readString(log));
-        }
+        DockerImage.build("Dockerfile.sim", IMAGE);
     }
 
     /** The URI that opens this board. */
