@@ -267,18 +267,24 @@ static uint32_t execute(bt_debug_module *module, uint32_t command) {
     if ((command >> COMMAND_AARSIZE_SHIFT & 7u) != AARSIZE_32) {
         return CMDERR_UNSUPPORTED;
     }
+    uint32_t value = module->data[0];
     bool done = register_exists(number) &&
-                (command & COMMAND_WRITE ? write_register(module, hart, number, module->data[0])
-                                         : read_register(module, hart, number, &module->data[0]));
+                (command & COMMAND_WRITE ? write_register(module, hart, number, value)
+                                         : read_register(module, hart, number, &value));
+    if (done) {
+        module->data[0] = value;
+    }
     return done ? CMDERR_NONE : CMDERR_EXCEPTION;
 }
 
 /* ------------------------------------------------------------------------------------ system bus
  */
 
+/* One that every width of access shows. */
+#define FLIPPED_BIT 0x10u
+
 static uint32_t flip(bt_debug_module *module, uint32_t value) {
-    /* A bit in the middle: wrong in a byte, in a half word and in a word. */
-    return bt_fault_take(&module->faults->flips) ? value ^ 0x10u : value;
+    return bt_fault_take(&module->faults->flips) ? value ^ FLIPPED_BIT : value;
 }
 
 /* Whole accesses, in order with all others: the harts may look at the same word. */

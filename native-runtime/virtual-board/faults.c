@@ -20,43 +20,51 @@ static bt_status parse_number(const char *text, uint32_t high, uint32_t *out) {
     return BT_OK;
 }
 
+typedef struct fault {
+    const char *name;
+    uint32_t *number; /* NULL: takes none */
+    uint32_t normal;
+    uint32_t high;
+    bool *flag; /* without a number; NULL: all faults end */
+} fault;
+
+static bt_status set(bt_faults *faults, const fault *f, const char *number) {
+    uint32_t value = f->normal;
+    if (f->number == NULL && *number != '\0') {
+        BT_FAIL(BT_ERROR_ARGUMENT, "The fault %s takes no number, but \"%s\" follows it.", f->name,
+                number);
+    }
+    if (*number != '\0') {
+        BT_TRY(parse_number(number, f->high, &value));
+    }
+    if (f->number != NULL) {
+        *f->number = value;
+    } else if (f->flag != NULL) {
+        *f->flag = true;
+    } else {
+        *faults = (bt_faults){0};
+    }
+    return BT_OK;
+}
+
 bt_status bt_faults_set(bt_faults *faults, const char *text) {
-    const struct {
-        const char *name;
-        uint32_t *counter; /* NULL: takes no number */
-        uint32_t normal;
-        uint32_t high;
-    } known[] = {
-        {"bus-error", &faults->bus_errors, 1, UINT32_MAX},
-        {"flip", &faults->flips, 1, UINT32_MAX},
-        {"tap-reset", &faults->tap_resets, 1, UINT32_MAX},
-        {"drop", &faults->drop_ms, DEFAULT_DROP_MS, MAX_DROP_MS},
-        {"busy-forever", NULL, 0, 0},
-        {"clear", NULL, 0, 0},
+    const fault known[] = {
+        {"bus-error", &faults->bus_errors, 1, UINT32_MAX, NULL},
+        {"flip", &faults->flips, 1, UINT32_MAX, NULL},
+        {"tap-reset", &faults->tap_resets, 1, UINT32_MAX, NULL},
+        {"drop", &faults->drop_ms, DEFAULT_DROP_MS, MAX_DROP_MS, NULL},
+        {"busy-forever", NULL, 0, 0, &faults->bus_stuck},
+        {"no-target", NULL, 0, 0, &faults->no_target},
+        {"clear", NULL, 0, 0, NULL},
     };
     size_t length = strcspn(text, " ");
-    const char *number = text + length + strspn(text + length, " ");
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (strlen(known[i].name) != length || strncmp(known[i].name, text, length) != 0) {
-            continue;
+        if (strlen(known[i].name) == length && strncmp(known[i].name, text, length) == 0) {
+            return set(faults, &known[i], text + length + strspn(text + length, " "));
         }
-        if (known[i].counter != NULL) {
-            *known[i].counter = known[i].normal;
-            return *number != '\0' ? parse_number(number, known[i].high, known[i].counter) : BT_OK;
-        }
-        if (*number != '\0') {
-            BT_FAIL(BT_ERROR_ARGUMENT, "The fault %s takes no number, but \"%s\" follows it.",
-                    known[i].name, number);
-        }
-        if (strcmp(known[i].name, "clear") == 0) {
-            *faults = (bt_faults){0};
-        } else {
-            faults->bus_stuck = true;
-        }
-        return BT_OK;
     }
     BT_FAIL(BT_ERROR_ARGUMENT,
             "The fault \"%s\" is unknown; known are bus-error [COUNT], flip [COUNT], tap-reset "
-            "[COUNT], busy-forever, drop [MS] and clear.",
+            "[COUNT], busy-forever, no-target, drop [MS] and clear.",
             text);
 }

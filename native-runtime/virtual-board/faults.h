@@ -14,11 +14,12 @@ typedef struct bt_faults {
     uint32_t flips;      /* next words over the system bus, either way, with one bit wrong */
     uint32_t tap_resets; /* next scans of a data register that end in a reset of the TAP */
     bool bus_stuck;      /* the system bus stays busy */
+    bool no_target;      /* the cable ends in the air: TDO stays high, nothing arrives */
     uint32_t drop_ms;    /* drop the JTAG connection and refuse others for this long; 0: no */
 } bt_faults;
 
-/* "bus-error [COUNT]", "flip [COUNT]", "tap-reset [COUNT]", "busy-forever", "drop [MS]" or "clear".
- * BT_ERROR_ARGUMENT for anything else; faults are then as before. */
+/* "bus-error [COUNT]", "flip [COUNT]", "tap-reset [COUNT]", "busy-forever", "no-target", "drop
+ * [MS]" or "clear". BT_ERROR_ARGUMENT for anything else; faults are then as before. */
 bt_status bt_faults_set(bt_faults *faults, const char *text);
 
 /* Takes one from a counter; false if there was none. */

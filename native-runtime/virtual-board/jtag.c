@@ -131,7 +131,9 @@ bool bt_jtag_drive(bt_jtag *jtag, bool tck, bool tms, bool tdi) {
     bool rises = tck && !jtag->tck;
     bool falls = !tck && jtag->tck;
     jtag->tck = tck;
-    if (rises) {
+    if (jtag->module->faults->no_target) {
+        jtag->tdo = true;
+    } else if (rises) {
         rising_edge(jtag, tms, tdi);
     } else if (falls) {
         falling_edge(jtag);

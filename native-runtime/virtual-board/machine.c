@@ -277,6 +277,10 @@ static bt_status start_process(bt_machine *machine) {
     return find_csrs(machine);
 }
 
+static bt_status start_if_stopped(bt_machine *machine) {
+    return machine->process != 0 || machine->failed ? BT_OK : start_process(machine);
+}
+
 /* ------------------------------------------------------------------------------------- the harts
  */
 
@@ -308,7 +312,8 @@ static bt_status continue_harts(bt_machine *machine, uint32_t mask) {
 
 static void run(void *context, uint32_t mask) {
     bt_machine *machine = context;
-    if (mask != machine->running && pause_harts(machine) == BT_OK) {
+    if (mask != machine->running && start_if_stopped(machine) == BT_OK &&
+        pause_harts(machine) == BT_OK) {
         continue_harts(machine, mask);
     }
 }
@@ -319,7 +324,8 @@ static void step(void *context, uint32_t hart) {
     char request[32], answer[PACKET_BYTES];
     uint32_t running = machine->running;
     snprintf(request, sizeof request, "vCont;s:%x", hart + 1);
-    if (pause_harts(machine) != BT_OK || send_packet(machine, request) != BT_OK) {
+    if (start_if_stopped(machine) != BT_OK || pause_harts(machine) != BT_OK ||
+        send_packet(machine, request) != BT_OK) {
         return;
     }
     machine->running = 1u << hart;
@@ -346,6 +352,7 @@ static bt_status ask_hart(bt_machine *machine, uint32_t hart, const char *reques
     bool ok;
     uint32_t running = machine->running;
     snprintf(select, sizeof select, "Hg%x", hart + 1);
+    BT_TRY(start_if_stopped(machine));
     BT_TRY(pause_harts(machine));
     machine->running = 0;
     BT_TRY(ask_ok(machine, select, &ok));
@@ -377,12 +384,11 @@ static bool write_register(void *context, uint32_t hart, uint32_t number, uint32
     return ask_hart(machine, hart, request, answer) == BT_OK && strcmp(answer, "OK") == 0;
 }
 
-/* A new QEMU on the old RAM. */
+/* A new QEMU on the old RAM, once it is needed. */
 static void reset(void *context) {
     bt_machine *machine = context;
     if (!machine->failed) {
         stop_process(machine);
-        start_process(machine);
     }
 }
 

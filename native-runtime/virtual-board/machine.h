@@ -27,8 +27,8 @@ void bt_machine_close(bt_machine *machine);
 bt_harts bt_machine_harts(bt_machine *machine);
 bt_ram bt_machine_ram(const bt_machine *machine);
 
-/* Readable when QEMU has something to say that nobody asked for: that it has ended. It is another
- * descriptor after each reset. */
+/* Readable when QEMU has something to say that nobody asked for: that it has ended. After a reset
+ * it is another one, or -1. */
 int bt_machine_descriptor(const bt_machine *machine);
 
 /* Looks at the descriptor; BT_ERROR_DEVICE once the machine has failed. */

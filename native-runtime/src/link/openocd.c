@@ -847,6 +847,9 @@ static bt_status load_and_start(openocd_link *ocd, const bt_elf *elf) {
     bool same;
     char script[64];
     BT_TRY(bt_elf_code(elf, &code));
+    /* If the cable is pulled after the reset, nobody shall take the old mailbox for a running one.
+     */
+    BT_TRY(openocd_write(&ocd->link, ocd->link.mailbox_address, &nothing, sizeof nothing));
     BT_TRY(run_plain(ocd, ocd->resets ? "reset and halt the core" : "halt the core",
                      ocd->resets ? "reset halt" : "halt"));
     BT_TRY(openocd_write(&ocd->link, ocd->link.mailbox_address, &nothing, sizeof nothing));
