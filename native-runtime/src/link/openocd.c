@@ -644,7 +644,8 @@ static bt_status probe(openocd_link *ocd) {
     const char *has;
     begin(ocd);
     add(ocd, "%s", script);
-    BT_TRY(run(ocd, "name its commands", ocd->launch_seconds * 1000000000ull, &has));
+    BT_TRY(run(ocd, "name its commands", ocd->launches ? ocd->launch_seconds * 1000000000ull : 0,
+               &has));
     char list[256];
     snprintf(list, sizeof list, " %s ", has);
     ocd->old = strstr(list, " read_memory ") == NULL || strstr(list, " write_memory ") == NULL;
@@ -719,6 +720,7 @@ static bt_status prepare_target(openocd_link *ocd) {
     }
     add(ocd, "catch {riscv set_command_timeout_sec %u}; ", (ocd->request_ms + 1999) / 2000);
     add(ocd, "if {[catch {riscv set_mem_access sysbus}]} {catch {riscv set_prefer_sba on}}; ");
+    add(ocd, "catch {riscv set_enable_virt2phys off}; "); /* needless registers of a running core */
     add(ocd, "if {[catch {[target current] was_examined} examined]} {set examined 1}; "
              "if {!$examined} {[target current] arp_examine}}");
     bt_status status = run(ocd, "examine the core", 0, &result);

@@ -38,18 +38,29 @@ final class Requirements {
         }
     }
 
+    /** The firmware of emulated and virtual boards. */
+    static void firmware() {
+        if (ClassLoader.getSystemResource(FIRMWARE) == null) {
+            lacking(TOOLS, "the build made no firmware, because there was no clang-19 or ld.lld-19 in PATH");
+        }
+    }
+
+    /** The virtual board, QEMU below it, and an OpenOCD that talks to it. */
+    static Path virtualBoard() {
+        qemu();
+        program("openocd");
+        Path board = Path.of("../native-runtime/target/cmake/bin/bt-virtual-board");
+        if (!Files.isExecutable(board)) {
+            lacking(TOOLS, "the build made no virtual board at " + board);
+        }
+        return board.toAbsolutePath();
+    }
+
     private static void program(String name) {
         String path = System.getenv().getOrDefault("PATH", "");
         if (Arrays.stream(path.split(File.pathSeparator, -1))
                 .noneMatch(folder -> Files.isExecutable(Path.of(folder, name)))) {
             lacking(TOOLS, "there is no " + name + " in PATH");
-        }
-    }
-
-    /** The firmware of emulated and virtual boards. */
-    static void firmware() {
-        if (ClassLoader.getSystemResource(FIRMWARE) == null) {
-            lacking(TOOLS, "the build made no firmware, because there was no clang-19 or ld.lld-19 in PATH");
         }
     }
 
