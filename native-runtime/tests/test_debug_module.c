@@ -219,8 +219,7 @@ static uint32_t ram_word(uint32_t offset) {
 
 static uint32_t bus_error(void) { return (dmi_read(BT_DM_SBCS) & SBERROR) >> 12; }
 
-/* ----------------------------------------------------------------------------- TAP and transport
- */
+/* ---------------------------------------------------------------------------- TAP and transport */
 
 static void after_reset_the_data_register_is_idcode(void) {
     power_up();
@@ -288,8 +287,7 @@ static void dtmcs_describes_the_transport(void) {
     CHECK((dtmcs >> 10 & 3) == 0, "dmistat is %u", dtmcs >> 10 & 3);
 }
 
-/* ----------------------------------------------------------------------------------- run control
- */
+/* ---------------------------------------------------------------------------------- run control */
 
 static void an_inactive_module_ignores_writes(void) {
     power_up();
@@ -376,6 +374,20 @@ static void a_step_is_one_instruction(void) {
     CHECK(register_read(DCSR) >> 28 == 4, "dcsr.xdebugver is not that of 0.13");
 }
 
+static void a_step_out_of_the_loop_starts_the_other_harts(void) {
+    power_up_debug();
+    halt(0);
+    register_write(DCSR, register_read(DCSR) | 4u);
+    resume(0);
+    CHECK(register_read(DPC) == BT_RESET_VECTOR, "the loop was left at 0x%08x", register_read(DPC));
+    CHECK(board.running == 0, "harts 0x%x run", board.running);
+    register_write(DPC, RAM_BASE);
+    resume(0);
+    CHECK(register_read(DPC) == RAM_BASE + STEP_BYTES, "pc is 0x%08x", register_read(DPC));
+    CHECK(board.running == (ALL_HARTS & ~1u), "harts 0x%x run", board.running);
+    CHECK(board.harts[8].pc == RAM_BASE, "hart 8 started at 0x%08x", board.harts[8].pc);
+}
+
 static void reset_stops_all_harts_and_keeps_ram(void) {
     start_all_harts();
     dmi_write(BT_DM_CONTROL, ACTIVE | ACKHAVERESET);
@@ -409,8 +421,7 @@ static void the_reset_line_is_a_reset_of_its_own(void) {
     CHECK(board.running == 0, "harts 0x%x run", board.running);
 }
 
-/* ----------------------------------------------------------------------------- abstract commands
- */
+/* ---------------------------------------------------------------------------- abstract commands */
 
 static void registers_are_read_and_written(void) {
     start_all_harts();
@@ -463,8 +474,7 @@ static void after_an_error_no_command_runs_until_it_is_cleared(void) {
     CHECK(board.harts[0].x[1] == 9, "the command did not run");
 }
 
-/* ------------------------------------------------------------------------------------ system bus
- */
+/* ----------------------------------------------------------------------------------- system bus */
 
 static void the_bus_has_three_widths(void) {
     power_up_debug();
@@ -567,8 +577,7 @@ static void after_a_bus_error_nothing_moves_until_it_is_cleared(void) {
     CHECK(ram_word(0) == 1, "the word was not written");
 }
 
-/* ---------------------------------------------------------------------------------------- faults
- */
+/* --------------------------------------------------------------------------------------- faults */
 
 static void bus_errors_are_shown_as_often_as_told(void) {
     power_up_debug();
@@ -644,8 +653,7 @@ static void unknown_faults_are_refused(void) {
           "a fault that was refused changed something");
 }
 
-/* ----------------------------------------------------------------------------------------- fuzzing
- */
+/* -------------------------------------------------------------------------------------- fuzzing */
 
 static uint32_t random_state = 12345;
 
@@ -719,6 +727,7 @@ int main(void) {
     RUN(after_power_up_harts_wait_until_hart_0_leaves_the_reset_vector);
     RUN(harts_halt_and_resume_one_by_one);
     RUN(a_step_is_one_instruction);
+    RUN(a_step_out_of_the_loop_starts_the_other_harts);
     RUN(reset_stops_all_harts_and_keeps_ram);
     RUN(the_reset_line_is_a_reset_of_its_own);
     RUN(registers_are_read_and_written);

@@ -38,8 +38,7 @@
 static uint32_t mailbox;
 static uint32_t entry;
 
-/* ------------------------------------------------------------------------------------- processes
- */
+/* ------------------------------------------------------------------------------------ processes */
 
 /* A child with pipes to its standard input and from its standard output; its standard error is kept
  * in memory. */
@@ -562,6 +561,9 @@ static void a_dropped_cable_comes_back_and_the_firmware_has_run_on(void) {
     uint32_t generation = word(&o, field(offsetof(bt_mailbox, generation)));
     fault(&b, "drop 1500");
     double back = seconds() + 1.5;
+    int refused = connect_to(b.port);
+    CHECK(refused < 0 || seconds() > back, "a connection was not refused");
+    close(refused);
     CHECK(!tcl(&o, "read_memory 0x%x 32 1", L3), "the read succeeded: %s", o.answer);
     openocd_end(&o);
     openocd_start(&o, &b, "");
@@ -691,6 +693,29 @@ static void a_second_debugger_is_turned_away(void) {
     int third = connect_to(b.port);
     CHECK(idcode(third) == BT_BOARD_IDCODE, "the next is not served");
     close(third);
+    end(&b.process);
+}
+
+static void a_cable_can_be_pulled_at_any_moment(void) {
+    static const char scan[] = "26262626260426040404R4";
+    board b = plain_board();
+    for (uint32_t round = 0; round < 200 && bt_test_failures == 0; round++) {
+        int connection = connect_to(b.port);
+        char level;
+        send(connection, scan, round % sizeof scan, MSG_NOSIGNAL);
+        fault(&b, "drop 5");
+        while (recv(connection, &level, 1, 0) > 0) {
+        }
+        close(connection);
+        for (double end = seconds() + 10; (connection = connect_to(b.port)) < 0;) {
+            if (seconds() > end) {
+                break;
+            }
+        }
+        CHECK(idcode(connection) == BT_BOARD_IDCODE, "round %u: the board does not come back",
+              round);
+        close(connection);
+    }
     end(&b.process);
 }
 
@@ -857,6 +882,7 @@ int main(void) {
     RUN(no_qemu_is_explained);
     RUN(qemu_never_stays_behind);
     RUN(a_second_debugger_is_turned_away);
+    RUN(a_cable_can_be_pulled_at_any_moment);
     RUN(a_slow_cable_takes_its_time);
     RUN(noise_on_the_wire_does_no_harm);
     RUN(blocks_survive_fast_and_slow_cables);

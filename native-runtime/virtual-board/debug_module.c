@@ -65,8 +65,7 @@ static uint32_t all_harts(const bt_debug_module *module) {
 
 static uint32_t bit(uint32_t hart) { return 1u << hart; }
 
-/* ----------------------------------------------------------------------------------- run control
- */
+/* ---------------------------------------------------------------------------------- run control */
 
 static void run_harts(bt_debug_module *module) {
     uint32_t mask = module->in_reset ? 0 : all_harts(module) & ~module->halted & ~module->waiting;
@@ -115,26 +114,30 @@ static void resume(bt_debug_module *module, uint32_t hart) {
     if (module->waiting & bit(hart)) {
         leave_loop(module, hart);
     }
-    if (module->dcsr[hart] & DCSR_STEP) {
+    if (!(module->dcsr[hart] & DCSR_STEP)) {
+        module->halted &= ~bit(hart);
+    } else {
         /* The loop is one instruction, a jump to itself: a step changes nothing. */
         if (!(module->waiting & bit(hart))) {
             module->harts.step(module->harts.context, hart);
         }
         set_cause(module, hart, CAUSE_STEP);
-        return;
     }
-    module->halted &= ~bit(hart);
     run_harts(module);
 }
 
-static void enter_reset(bt_debug_module *module) {
-    module->in_reset = true;
-    module->harts.reset(module->harts.context);
+static void forget_harts(bt_debug_module *module) {
     module->halted = 0;
     module->waiting = module->have_reset = all_harts(module);
     for (uint32_t hart = 0; hart < module->harts.count; hart++) {
         module->dcsr[hart] = DCSR_RESET;
     }
+}
+
+static void enter_reset(bt_debug_module *module) {
+    module->in_reset = true;
+    module->harts.reset(module->harts.context);
+    forget_harts(module);
 }
 
 static void leave_reset(bt_debug_module *module) {
@@ -222,8 +225,7 @@ static uint32_t read_status(const bt_debug_module *module) {
     return status;
 }
 
-/* ----------------------------------------------------------------------------- abstract commands
- */
+/* ---------------------------------------------------------------------------- abstract commands */
 
 static bool read_register(bt_debug_module *module, uint32_t hart, uint32_t number,
                           uint32_t *value) {
@@ -277,8 +279,7 @@ static uint32_t execute(bt_debug_module *module, uint32_t command) {
     return done ? CMDERR_NONE : CMDERR_EXCEPTION;
 }
 
-/* ------------------------------------------------------------------------------------ system bus
- */
+/* ----------------------------------------------------------------------------------- system bus */
 
 /* One that every width of access shows. */
 #define FLIPPED_BIT 0x10u
@@ -400,17 +401,13 @@ static uint32_t read_bus_data(bt_debug_module *module) {
     return value;
 }
 
-/* ------------------------------------------------------------------------------------- interface
- */
+/* ------------------------------------------------------------------------------------ interface */
 
 void bt_debug_module_init(bt_debug_module *module, const bt_harts *harts, const bt_ram *ram,
                           bt_faults *faults) {
     *module = (bt_debug_module){.harts = *harts, .ram = *ram, .faults = faults};
     deactivate(module);
-    module->waiting = module->have_reset = all_harts(module);
-    for (uint32_t hart = 0; hart < harts->count; hart++) {
-        module->dcsr[hart] = DCSR_RESET;
-    }
+    forget_harts(module);
 }
 
 uint32_t bt_debug_module_read(bt_debug_module *module, uint32_t address) {

@@ -4,9 +4,9 @@
  * There is no program buffer, no halt group, no authentication.
  *
  * Power-up and reset: as on a chip that boots from JTAG, every hart waits in a loop at the reset
- * vector, which a debugger sees as running. Once hart 0 is resumed at another address, it leaves
- * the loop, and all harts that still wait follow it to that address. A hart that the debugger has
- * halted stays halted.
+ * vector, which a debugger sees as running. Once hart 0 is resumed or stepped at another address,
+ * it leaves the loop, and all harts that still wait follow it to that address. A hart that the
+ * debugger has halted stays halted.
  *
  * One thread.
  */

@@ -142,15 +142,7 @@ static bt_status ask(bt_machine *machine, const char *request, char answer[PACKE
     return status == BT_ERROR_TIMEOUT ? lost(machine, "does not answer") : status;
 }
 
-static bt_status ask_ok(bt_machine *machine, const char *request, bool *ok) {
-    char answer[PACKET_BYTES];
-    BT_TRY(ask(machine, request, answer));
-    *ok = strcmp(answer, "OK") == 0;
-    return BT_OK;
-}
-
-/* -------------------------------------------------------------------------------- QEMU's process
- */
+/* ------------------------------------------------------------------------------- QEMU's process */
 
 /* In the child; returns only if QEMU could not be started. */
 static void become_qemu(const bt_machine *machine, pid_t parent, int server) {
@@ -281,8 +273,7 @@ static bt_status start_if_stopped(bt_machine *machine) {
     return machine->process != 0 || machine->failed ? BT_OK : start_process(machine);
 }
 
-/* ------------------------------------------------------------------------------------- the harts
- */
+/* ------------------------------------------------------------------------------------ the harts */
 
 static bt_status pause_harts(bt_machine *machine) {
     char answer[PACKET_BYTES];
@@ -349,14 +340,13 @@ static uint32_t server_number(const bt_machine *machine, uint32_t number) {
 static bt_status ask_hart(bt_machine *machine, uint32_t hart, const char *request,
                           char answer[PACKET_BYTES]) {
     char select[32];
-    bool ok;
     uint32_t running = machine->running;
     snprintf(select, sizeof select, "Hg%x", hart + 1);
     BT_TRY(start_if_stopped(machine));
     BT_TRY(pause_harts(machine));
     machine->running = 0;
-    BT_TRY(ask_ok(machine, select, &ok));
-    if (!ok) {
+    BT_TRY(ask(machine, select, answer));
+    if (strcmp(answer, "OK") != 0) {
         return lost(machine, "does not know one of its harts");
     }
     BT_TRY(ask(machine, request, answer));
@@ -392,8 +382,7 @@ static void reset(void *context) {
     }
 }
 
-/* --------------------------------------------------------------------------------------- opening
- */
+/* -------------------------------------------------------------------------------------- opening */
 
 static bt_status create_ram(bt_machine *machine) {
     machine->ram_fd = memfd_create("biotrain-board-ram", MFD_CLOEXEC);

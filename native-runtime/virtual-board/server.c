@@ -25,8 +25,9 @@ typedef struct server {
     bt_machine *machine;
     bt_jtag *jtag;
     uint32_t port;
-    int listener; /* -1 while the cable is pulled */
-    int client;   /* -1: none */
+    int listener;
+    bool plugged_in; /* the cable: listener listens */
+    int client;      /* -1: none */
     char answers[2 * INPUT_BYTES];
     size_t answer_bytes;
     bool queue_begins;       /* the next answer is the first of a JTAG queue: it has the latency */
@@ -50,26 +51,31 @@ static void close_descriptor(int *descriptor) {
     }
 }
 
-/* ------------------------------------------------------------------------------------ connection
- */
+/* ----------------------------------------------------------------------------------- connection */
 
-static bt_status listen_on_loopback(server *s) {
+/* Binds to s->port, which becomes the number of a free one if it is 0. */
+static bt_status bind_to_loopback(server *s) {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)s->port),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     int one = 1;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        bind(listener, (struct sockaddr *)&address, size) != 0 || listen(listener, 1) != 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &size) != 0) {
-        bt_status status =
-            bt_error_set(BT_ERROR_IO, "Cannot listen on port %u: %s.", s->port, strerror(errno));
-        close_descriptor(&listener);
-        return status;
+    s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s->listener < 0 ||
+        setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        bind(s->listener, (struct sockaddr *)&address, size) != 0 ||
+        getsockname(s->listener, (struct sockaddr *)&address, &size) != 0) {
+        BT_FAIL(BT_ERROR_IO, "Cannot use port %u: %s.", s->port, strerror(errno));
     }
     s->port = ntohs(address.sin_port);
-    s->listener = listener;
+    return BT_OK;
+}
+
+static bt_status plug_in(server *s) {
+    if (listen(s->listener, 1) != 0) {
+        BT_FAIL(BT_ERROR_IO, "Cannot listen on port %u: %s.", s->port, strerror(errno));
+    }
+    s->plugged_in = true;
     return BT_OK;
 }
 
@@ -95,18 +101,19 @@ static void accept_client(server *s) {
     s->queue_begins = true;
 }
 
+/* Nobody else gets the port meanwhile: it stays bound, but does not listen. */
 static void drop_if_told(server *s) {
     uint32_t *drop_ms = &s->jtag->module->faults->drop_ms;
     if (*drop_ms > 0) {
         s->reconnect_time = now_ns() + *drop_ms * 1000000ull;
         *drop_ms = 0;
         disconnect(s);
-        close_descriptor(&s->listener);
+        shutdown(s->listener, SHUT_RDWR);
+        s->plugged_in = false;
     }
 }
 
-/* -------------------------------------------------------------------------------------- the wire
- */
+/* ------------------------------------------------------------------------------------- the wire */
 
 static void clock_passes(server *s) {
     if (s->options->tck_khz > 0) {
@@ -194,8 +201,7 @@ static void serve_client(server *s, short events) {
     }
 }
 
-/* -------------------------------------------------------------------------------- standard input
- */
+/* ------------------------------------------------------------------------------- standard input */
 
 static void obey_line(server *s, const char *line) {
     bt_status status =
@@ -228,17 +234,16 @@ static bool read_commands(server *s) {
     return count > 0 || (count < 0 && errno == EINTR);
 }
 
-/* ------------------------------------------------------------------------------------------ loop
- */
+/* ----------------------------------------------------------------------------------------- loop */
 
 enum { LISTENER, CLIENT, STDIN, MACHINE, DESCRIPTORS };
 
 /* Waits for a descriptor or the next time at which something is due; false: for a signal. */
 static bool wait_for_work(const server *s, struct pollfd waiting[DESCRIPTORS]) {
     uint64_t now = now_ns();
-    uint64_t times[] = {send_time(s), receive_time(s), s->listener < 0 ? s->reconnect_time : NEVER};
+    uint64_t times[] = {send_time(s), receive_time(s), s->plugged_in ? NEVER : s->reconnect_time};
     uint64_t first = NEVER;
-    waiting[LISTENER] = (struct pollfd){.fd = s->listener, .events = POLLIN};
+    waiting[LISTENER] = (struct pollfd){.fd = s->plugged_in ? s->listener : -1, .events = POLLIN};
     waiting[CLIENT] = (struct pollfd){.fd = s->client};
     waiting[STDIN] =
         (struct pollfd){.fd = s->options->exit_with_stdin ? STDIN_FILENO : -1, .events = POLLIN};
@@ -273,13 +278,31 @@ static bt_status serve_once(server *s, bool *more) {
     if (waiting[LISTENER].revents != 0) {
         accept_client(s);
     }
-    if (s->listener < 0 && now_ns() >= s->reconnect_time) {
-        BT_TRY(listen_on_loopback(s));
+    if (!s->plugged_in && now_ns() >= s->reconnect_time) {
+        BT_TRY(plug_in(s));
     }
     if (waiting[STDIN].revents != 0) {
         *more = read_commands(s);
     }
     return bt_machine_check(s->machine);
+}
+
+static bt_status serve(server *s, const volatile sig_atomic_t *stop) {
+    bool more = true;
+    BT_TRY(bind_to_loopback(s));
+    if (s->options->port == 0) {
+        /* Only a port that was asked for by its number stays bound while it does not listen. */
+        close_descriptor(&s->listener);
+        BT_TRY(bind_to_loopback(s));
+    }
+    BT_TRY(plug_in(s));
+    printf("listening on %u\n", s->port);
+    fflush(stdout);
+    drop_if_told(s);
+    while (more && !*stop) {
+        BT_TRY(serve_once(s, &more));
+    }
+    return BT_OK;
 }
 
 bt_status bt_server_run(const bt_server_options *options, bt_machine *machine, bt_jtag *jtag,
@@ -290,15 +313,7 @@ bt_status bt_server_run(const bt_server_options *options, bt_machine *machine, b
                 .port = options->port,
                 .listener = -1,
                 .client = -1};
-    bool more = true;
-    BT_TRY(listen_on_loopback(&s));
-    printf("listening on %u\n", s.port);
-    fflush(stdout);
-    drop_if_told(&s);
-    bt_status status = BT_OK;
-    while (status == BT_OK && more && !*stop) {
-        status = serve_once(&s, &more);
-    }
+    bt_status status = serve(&s, stop);
     disconnect(&s);
     close_descriptor(&s.listener);
     return status;
