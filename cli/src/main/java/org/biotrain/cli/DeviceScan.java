@@ -25,6 +25,9 @@ final class DeviceScan {
             new Cable("15ba", "002b", "Olimex ARM-USB-OCD-H", "tcl/olimex-arm-usb-ocd-h.cfg"),
             new Cable("1366", "", "J-Link", "interface/jlink.cfg"));
     private static final String SDK_OPENOCD = "install/workstation/openocd/bin/openocd";
+    /** What gap-sdk-docker calls the firmware that it builds. */
+    private static final String BOARD_FIRMWARE = "biotrain-gap9-board.elf";
+
     private static final List<String> GVSOC_PROGRAMS = List.of("gvsoc", "gvsoc_launcher");
 
     private final Machine machine;
@@ -191,19 +194,21 @@ final class DeviceScan {
         return "openocd:?binary=" + sdk.resolve(SDK_OPENOCD) + "&search="
                 + sdk.resolve("utils/openocd_tools") + "&cable=" + cable.configuration() + "&script=tcl/gap9revb.tcl"
                 + (device.serial().isEmpty() ? "" : "&serial=" + device.serial())
-                + "&firmware=biotrain-gap9-board.elf";
+                + "&firmware=" + BOARD_FIRMWARE;
     }
 
     private Finding runningOpenOcd() {
         int port = machine.openOcdPort();
-        String uri = "openocd:127.0.0.1:" + port;
         try {
             OpenOcdPort.Answer answer = OpenOcdPort.ask(port);
-            List<String> lacks = answer.targets().isEmpty()
-                    ? List.of("a target: that OpenOCD knows none; start it with the board's script")
-                    : List.of();
+            boolean gap9 = answer.targets().stream().anyMatch(target -> target.startsWith("gap9"));
             return Finding.of(
-                    "openocd", uri, answer.version() + ", targets: " + String.join(" ", answer.targets()), lacks);
+                    "openocd",
+                    "openocd:127.0.0.1:" + port + (gap9 ? "?firmware=" + BOARD_FIRMWARE : ""),
+                    answer.version() + ", targets: " + String.join(" ", answer.targets()),
+                    answer.targets().isEmpty()
+                            ? List.of("a target: that OpenOCD knows none; start it with the board's script")
+                            : List.of());
         } catch (ConnectException nobody) {
             return Finding.of(
                     "openocd",

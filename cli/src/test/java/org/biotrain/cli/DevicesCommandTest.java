@@ -157,7 +157,7 @@ class DevicesCommandTest {
             assertThat(running.usable())
                     .as(Files.readString(machine.resolve("openocd.log")))
                     .isTrue();
-            assertThat(running.uri()).isEqualTo("openocd:127.0.0.1:" + port);
+            assertThat(running.uri()).isEqualTo("openocd:127.0.0.1:" + port + "?firmware=biotrain-gap9-board.elf");
             assertThat(running.found()).contains("Open On-Chip Debugger", "gap9.fc");
         } finally {
             openOcd.destroyForcibly();
