@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "device_run.h"
 #include "link/link.h"
 #include "session/device.h"
-#include "sessions.h"
 #include "support.h"
 
 #define URI_BYTES 900u
@@ -93,39 +93,6 @@ static const char *launch_uri(const board *b, const char *more) {
     return uri;
 }
 
-/* ---------------------------------------------------------------------------------------- results
- */
-
-typedef struct result {
-    uint32_t state;
-    uint32_t outputs;
-    uint32_t l2_high_water;
-} result;
-
-static result run(const char *where, const bt_program *program, uint32_t channels, uint32_t classes,
-                  uint32_t steps) {
-    float outputs[SAMPLES * 16], losses[SAMPLES];
-    uint32_t indices[SAMPLES];
-    bt_statistics statistics = {.struct_size = sizeof statistics};
-    result r;
-    bt_device *device = device_open(where, 0);
-    bt_session *session = session_open(device, program);
-    upload_noise(session, program, channels, (int32_t)classes);
-    require(train(session, steps, 8), "bt_session_train");
-    for (uint32_t i = 0; i < SAMPLES; i++) {
-        indices[i] = i;
-    }
-    require(bt_session_evaluate(session, indices, SAMPLES, outputs, losses), "bt_session_evaluate");
-    r.outputs = bt_crc32c(bt_crc32c(0, losses, sizeof losses), outputs,
-                          SAMPLES * (size_t)classes * sizeof *outputs);
-    r.state = state_crc(session);
-    require(bt_session_statistics(session, &statistics), "bt_session_statistics");
-    r.l2_high_water = statistics.l2_high_water;
-    bt_session_close(session);
-    bt_device_close(device);
-    return r;
-}
-
 /* A network so small that a session on a slow link is short: 2 channels, 12 samples, 3 classes. */
 static bt_program *small_program(void) {
     builder b = builder_new(3);
@@ -151,8 +118,8 @@ static void a_board_gives_the_bits_of_sim(void) {
     result r = run(launch_uri(&b, "&reset=on"), program, 2, 11, 2);
     CHECK(r.state == expected.state, "other weights than sim:");
     CHECK(r.outputs == expected.outputs, "other outputs than sim:");
-    CHECK(r.l2_high_water == expected.l2_high_water, "%u bytes of L2, sim: %u", r.l2_high_water,
-          expected.l2_high_water);
+    CHECK(r.statistics.l2_high_water == expected.statistics.l2_high_water,
+          "%u bytes of L2, sim: %u", r.statistics.l2_high_water, expected.statistics.l2_high_water);
     bt_program_free(program);
     board_stop(&b);
 }
@@ -600,6 +567,16 @@ static void faults_of_bus_and_module_end_in_errors(void) {
     board_stop(&b);
 }
 
+static void a_board_without_power_is_explained(void) {
+    board b = board_start();
+    bt_device *device;
+    board_fault(&b, "no-target");
+    bt_status status = bt_device_open(launch_uri(&b, "&reset=on"), NULL, &device);
+    CHECK(status == BT_ERROR_DEVICE && strstr(bt_error_message(0), "no chip answers") != NULL,
+          "%s: %s", bt_status_name(status), bt_error_message(0));
+    board_stop(&b);
+}
+
 /* ----------------------------------------------------------------------------------- link drops
  */
 
@@ -728,6 +705,7 @@ int main(void) {
     RUN(nothing_survives_a_killed_host);
     RUN(a_cable_is_locked);
     RUN(faults_of_bus_and_module_end_in_errors);
+    RUN(a_board_without_power_is_explained);
     RUN(a_link_that_drops_at_random_moments_resumes);
     return REPORT();
 }

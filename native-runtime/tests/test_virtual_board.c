@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -186,9 +185,23 @@ static pid_t qemu_of(const board *b) {
     return pid;
 }
 
+/* Gone, or dead and only not yet collected by its new parent. */
+static bool is_gone(pid_t pid) {
+    char path[64], state = 'Z';
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (file != NULL) {
+        if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1) {
+            state = 'Z';
+        }
+        fclose(file);
+    }
+    return state == 'Z';
+}
+
 static bool gone_within(pid_t pid, double limit) {
     for (double end = seconds() + limit; seconds() < end; usleep(2000)) {
-        if (kill(pid, 0) != 0 && errno == ESRCH) {
+        if (is_gone(pid)) {
             return true;
         }
     }
@@ -590,7 +603,7 @@ static void wrong_commands_and_options_are_explained(void) {
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         const char *const arguments[] = {BT_BOARD_PROGRAM, wrong[i][0], wrong[i][1], NULL};
         process p = start(arguments);
-        CHECK(status_within(&p, 10) == 2, "%s %s was accepted", wrong[i][0], wrong[i][1]);
+        CHECK(status_within(&p, 30) == 2, "%s %s was accepted", wrong[i][0], wrong[i][1]);
         CHECK(strstr(messages(&p), wrong[i][2]) != NULL, "%s", messages(&p));
         end(&p);
     }
@@ -613,11 +626,11 @@ static void no_qemu_is_explained(void) {
 static void qemu_never_stays_behind(void) {
     board b = plain_board();
     pid_t qemu = qemu_of(&b);
-    CHECK(qemu > 0, "no QEMU");
+    CHECK(qemu > 0 && !is_gone(qemu), "no QEMU");
     close(b.process.input);
     b.process.input = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    CHECK(status_within(&b.process, 10) == 0, "the board outlives its standard input");
-    CHECK(gone_within(qemu, 10), "QEMU outlives the board");
+    CHECK(status_within(&b.process, 30) == 0, "the board outlives its standard input");
+    CHECK(gone_within(qemu, 30), "QEMU outlives the board");
     end(&b.process);
 
     const int signals[] = {SIGTERM, SIGKILL};
@@ -626,14 +639,18 @@ static void qemu_never_stays_behind(void) {
         b = plain_board();
         qemu = qemu_of(&b);
         kill(b.process.pid, signals[i]);
-        CHECK(status_within(&b.process, 10) == expected[i], "after signal %d", signals[i]);
-        CHECK(gone_within(qemu, 10), "QEMU outlives a board ended by signal %d", signals[i]);
+        CHECK(status_within(&b.process, 30) == expected[i], "after signal %d", signals[i]);
+        CHECK(gone_within(qemu, 30), "QEMU outlives a board ended by signal %d", signals[i]);
         end(&b.process);
     }
 
     b = plain_board();
-    kill(qemu_of(&b), SIGKILL);
-    CHECK(status_within(&b.process, 10) == 1, "the board outlives QEMU");
+    qemu = qemu_of(&b);
+    CHECK(qemu > 0, "no QEMU");
+    if (qemu > 0) {
+        kill(qemu, SIGKILL);
+    }
+    CHECK(status_within(&b.process, 30) == 1, "the board outlives QEMU");
     CHECK(strstr(messages(&b.process), "has ended") != NULL, "%s", messages(&b.process));
     end(&b.process);
 }
@@ -740,11 +757,11 @@ static double wire_time(const board *b, size_t clocks) {
 static void a_slow_cable_takes_its_time(void) {
     board b = board_start((const char *const[]){"--tck-khz", "100", NULL});
     double took = wire_time(&b, 20000);
-    CHECK(took >= 0.2 && took < 2, "20000 clocks at 100 kHz took %.3f s", took);
+    CHECK(took >= 0.2 && took < 10, "20000 clocks at 100 kHz took %.3f s", took);
     end(&b.process);
     b = board_start((const char *const[]){"--latency-us", "300000", NULL});
     took = wire_time(&b, 10);
-    CHECK(took >= 0.3 && took < 2, "a look at TDO with a latency of 0.3 s took %.3f s", took);
+    CHECK(took >= 0.3 && took < 10, "a look at TDO with a latency of 0.3 s took %.3f s", took);
     end(&b.process);
 }
 
@@ -825,16 +842,6 @@ static void blocks_survive_fast_and_slow_cables(void) {
 }
 
 /* ----------------------------------------------------------------------------------------- main */
-
-static int skip(const char *why) {
-    const char *required = getenv("BIOTRAIN_REQUIRE_TOOLS");
-    if (required != NULL && strcmp(required, "1") == 0) {
-        printf("FAILED: %s, but BIOTRAIN_REQUIRE_TOOLS is 1\n0 passed, 1 failed\n", why);
-        return 1;
-    }
-    printf("skipped: %s\n0 passed, 0 failed, 1 skipped\n", why);
-    return 0;
-}
 
 static bool read_firmware(void) {
     static uint8_t bytes[1 << 20];

@@ -34,7 +34,7 @@
 #define START_TIMEOUT_MS 20000u
 #define SHUTDOWN_TIMEOUT_MS 500u
 #define LAST_WORDS_MS 300u
-#define SLICE_MS 2000u
+#define SLICE_MS 5000u
 /* A transfer slower than this is taken for a hang. */
 #define LEAST_RATE 1000u /* bytes per second */
 #define CHUNK_BYTES 16384u
@@ -185,8 +185,9 @@ static bool explained(const char *messages, bt_status status) {
 /* The failure of what, a verb, of which OpenOCD says answer. */
 static bt_status failed(openocd_link *ocd, const char *what, const char *answer) {
     char words[QUOTE_BYTES];
-    if (explained(answer, BT_ERROR_DEVICE) ||
-        explained(bt_process_messages(&ocd->process), BT_ERROR_DEVICE)) {
+    /* An OpenOCD of ours may have told the cause before. */
+    if (explained(bt_process_messages(&ocd->process), BT_ERROR_DEVICE) ||
+        explained(answer, BT_ERROR_DEVICE)) {
         return BT_ERROR_DEVICE;
     }
     quote(answer, words);
@@ -240,7 +241,9 @@ static bt_status run(openocd_link *ocd, const char *what, uint64_t extra_ns, con
         BT_FAIL(BT_ERROR_DEVICE,
                 "What listens there does not answer as OpenOCD does, but with \"%.100s\".", answer);
     }
-    bt_process_forget(&ocd->process); /* a later failure has nothing to do with it */
+    if (ocd->loaded) {
+        bt_process_forget(&ocd->process); /* a later failure has nothing to do with it */
+    }
     *result = answer + sizeof ok - 1;
     return BT_OK;
 }
@@ -849,8 +852,7 @@ static bt_status load_and_start(openocd_link *ocd, const bt_elf *elf) {
     bool same;
     char script[64];
     BT_TRY(bt_elf_code(elf, &code));
-    /* If the cable is pulled after the reset, nobody shall take the old mailbox for a running one.
-     */
+    /* If the cable is pulled after a reset, nobody shall take the old mailbox for a running one. */
     BT_TRY(openocd_write(&ocd->link, ocd->link.mailbox_address, &nothing, sizeof nothing));
     BT_TRY(run_plain(ocd, ocd->resets ? "reset and halt the core" : "halt the core",
                      ocd->resets ? "reset halt" : "halt"));
@@ -990,6 +992,7 @@ static bt_status openocd_stop(bt_link *link) {
 static void openocd_close(bt_link *link) {
     openocd_link *ocd = of(link);
     disconnect(ocd);
+    bt_tcl_free(&ocd->tcl);
     for (uint32_t i = 0; i < TEXTS; i++) {
         free(ocd->texts[i]);
     }

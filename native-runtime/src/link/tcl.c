@@ -50,9 +50,12 @@ void bt_tcl_close(bt_tcl *tcl) {
         close(tcl->socket);
         tcl->socket = -1;
     }
+}
+
+void bt_tcl_free(bt_tcl *tcl) {
+    bt_tcl_close(tcl);
     free(tcl->answer);
-    tcl->answer = NULL;
-    tcl->capacity = 0;
+    *tcl = (bt_tcl)BT_TCL_NONE;
 }
 
 bool bt_tcl_alive(const bt_tcl *tcl) {

@@ -36,6 +36,9 @@ bt_status bt_tcl_request(bt_tcl *tcl, const char *command, size_t length, uint64
 /* Whether the connection is there, as far as that is known without a request. */
 bool bt_tcl_alive(const bt_tcl *tcl);
 
+/* Ends the connection; the last answer stays valid. */
 void bt_tcl_close(bt_tcl *tcl);
+
+void bt_tcl_free(bt_tcl *tcl);
 
 #endif

@@ -458,20 +458,54 @@ typedef struct bt_training {
     uint64_t first_update; /* updates before step 0 */
     uint32_t reported;     /* steps whose record was read */
     uint32_t posted_steps; /* of all commands posted so far */
+    uint32_t part_steps;   /* of the last one */
     bool stop;             /* by on_step or bt_session_abort */
     bool stop_sent;
 } bt_training;
 
-static bt_status read_records(bt_training *training) {
-    bt_session *session = training->session;
-    bt_device *device = session->device;
-    uint32_t fresh = device->mailbox.record_count - device->records_read;
-    if (fresh > training->posted_steps - training->reported) {
-        BT_FAIL(BT_ERROR_DEVICE,
-                "The device reports %u training steps where at most %u were asked for; it may have "
-                "been restarted. Open the device again.",
-                fresh, training->posted_steps - training->reported);
+/* Finished steps that were not reported yet. While a command runs, the device's counter is a hint
+ * that may have come back damaged; afterwards the answer, which is checked, says how many. */
+static bt_status count_fresh(const bt_training *training, uint32_t *fresh) {
+    const bt_device *device = training->session->device;
+    uint32_t most = training->posted_steps - training->reported;
+    if (device->in_flight) {
+        *fresh = device->mailbox.record_count - device->records_read;
+        *fresh = *fresh <= most ? *fresh : 0;
+        return BT_OK;
     }
+    uint32_t done = training->posted_steps - training->part_steps + device->mailbox.results[0];
+    *fresh = done - training->reported;
+    if (device->mailbox.results[0] > training->part_steps || *fresh > most) {
+        BT_FAIL(BT_ERROR_DEVICE,
+                "The device reports %u training steps where at most %u were asked for; its "
+                "firmware does not fit this library.",
+                device->mailbox.results[0], training->part_steps);
+    }
+    return BT_OK;
+}
+
+static void report_record(bt_training *training, const bt_record *record) {
+    bt_session *session = training->session;
+    const bt_step *step = &training->steps[training->reported];
+    session->updates++;
+    session->micro_steps += step->samples / session->program->micro_batch;
+    training->reported++;
+    session->device->records_read++;
+    const bt_step_record report = {
+        .step = session->updates,
+        .loss = float_of(record->loss),
+        .learning_rate = step->learning_rate,
+        .cycles = (uint64_t)record->cycles_high << 32 | record->cycles_low,
+    };
+    if (training->on_step != NULL && training->on_step(training->user, &report) != 0) {
+        training->stop = true;
+    }
+}
+
+static bt_status read_records(bt_training *training) {
+    bt_device *device = training->session->device;
+    uint32_t fresh, tries = 0;
+    BT_TRY(count_fresh(training, &fresh));
     while (fresh > 0) {
         bt_record records[BT_STEPS_PER_COMMAND];
         uint32_t at = device->records_read % BT_RECORD_CAPACITY;
@@ -481,23 +515,22 @@ static bt_status read_records(bt_training *training) {
         }
         BT_TRY(bt_device_read(device, device->mailbox.records + at * (uint32_t)sizeof *records,
                               records, count * (uint32_t)sizeof *records));
-        for (uint32_t i = 0; i < count; i++) {
-            const bt_step *step = &training->steps[training->reported];
-            session->updates++;
-            session->micro_steps += step->samples / session->program->micro_batch;
-            training->reported++;
-            device->records_read++;
-            const bt_step_record record = {
-                .step = session->updates,
-                .loss = float_of(records[i].loss),
-                .learning_rate = step->learning_rate,
-                .cycles = (uint64_t)records[i].cycles_high << 32 | records[i].cycles_low,
-            };
-            if (training->on_step != NULL && training->on_step(training->user, &record) != 0) {
-                training->stop = true;
-            }
+        uint32_t whole = 0;
+        while (whole < count &&
+               records[whole].check == bt_record_check(&records[whole], device->records_read)) {
+            report_record(training, &records[whole++]);
+            tries = 0;
         }
-        fresh -= count;
+        fresh -= whole;
+        if (whole < count && device->in_flight) {
+            return BT_OK; /* damaged, or not there yet: it is read again with the next ones */
+        }
+        if (whole < count && ++tries == BT_COMMAND_TRIES) {
+            BT_FAIL(BT_ERROR_DEVICE,
+                    "The record of a training step came back damaged %u times; check the "
+                    "connection to the device.",
+                    BT_COMMAND_TRIES);
+        }
     }
     return BT_OK;
 }
@@ -602,6 +635,7 @@ static bt_status run_training(bt_training *training) {
                     training->reported, training->step_count);
         }
         training->posted_steps += next.steps;
+        training->part_steps = next.steps;
         BT_TRY(post_part(training, &next));
         posted = next;
     }
