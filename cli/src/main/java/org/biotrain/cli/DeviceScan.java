@@ -28,6 +28,9 @@ final class DeviceScan {
     /** What gap-sdk-docker calls the firmware that it builds. */
     private static final String BOARD_FIRMWARE = "biotrain-gap9-board.elf";
 
+    /** Name of the virtual board's target in its board.cfg. */
+    private static final String VIRTUAL_BOARD = "biotrain.fc";
+
     private static final List<String> GVSOC_PROGRAMS = List.of("gvsoc", "gvsoc_launcher");
 
     private final Machine machine;
@@ -201,10 +204,9 @@ final class DeviceScan {
         int port = machine.openOcdPort();
         try {
             OpenOcdPort.Answer answer = OpenOcdPort.ask(port);
-            boolean gap9 = answer.targets().stream().anyMatch(target -> target.startsWith("gap9"));
             return Finding.of(
                     "openocd",
-                    "openocd:127.0.0.1:" + port + (gap9 ? "?firmware=" + BOARD_FIRMWARE : ""),
+                    "openocd:127.0.0.1:" + port + options(answer.targets()),
                     answer.version() + ", targets: " + String.join(" ", answer.targets()),
                     answer.targets().isEmpty()
                             ? List.of("a target: that OpenOCD knows none; start it with the board's script")
@@ -223,6 +225,14 @@ final class DeviceScan {
                     "something else on port " + port,
                     List.of("an OpenOCD on port " + port + ": " + e.getMessage()));
         }
+    }
+
+    /** What the link must be told of the board behind a running OpenOCD. */
+    private static String options(List<String> targets) {
+        if (targets.contains(VIRTUAL_BOARD)) {
+            return "?reset=on";
+        }
+        return targets.stream().anyMatch(target -> target.startsWith("gap9.")) ? "?firmware=" + BOARD_FIRMWARE : "";
     }
 
     private Finding gvsoc() {

@@ -43,7 +43,7 @@ final class SimulatedBoard extends GenericContainer<SimulatedBoard> {
 
     /** The URI that opens this board. */
     String uri() {
-        return "openocd:" + getHost() + ":" + getMappedPort(TCL_PORT);
+        return "openocd:" + getHost() + ":" + getMappedPort(TCL_PORT) + "?reset=on";
     }
 
     /** Ends it as a failing power supply does. */
