@@ -241,23 +241,16 @@ static void an_access_to_nothing_is_refused(void) {
     bt_device_close(device);
 }
 
-static int skip(const char *why) {
-    const char *required = getenv("BIOTRAIN_REQUIRE_GVSOC");
-    if (required != NULL && strcmp(required, "1") == 0) {
-        printf("FAILED: %s, but BIOTRAIN_REQUIRE_GVSOC is 1\n", why);
-        return 1;
-    }
-    printf("Skipped: %s\n", why);
-    return 0;
-}
-
 int main(void) {
     const char *install = getenv("GVSOC_INSTALL_DIR");
     if (access(BT_PULP_OPEN_FIRMWARE_FILE, R_OK) != 0) {
-        return skip("the firmware was not built; clang-19 and lld-19 are needed for it");
+        return skip_for("BIOTRAIN_REQUIRE_GVSOC",
+                        "the firmware was not built; clang-19 and lld-19 are needed for it");
     }
     if (install == NULL || *install == '\0') {
-        return skip("GVSOC_INSTALL_DIR is not set; it names the folder where GVSOC is installed");
+        return skip_for(
+            "BIOTRAIN_REQUIRE_GVSOC",
+            "GVSOC_INSTALL_DIR is not set; it names the folder where GVSOC is installed");
     }
     snprintf(uri, sizeof uri, "gvsoc:?target=pulp-open&firmware=%s", BT_PULP_OPEN_FIRMWARE_FILE);
     RUN(eight_cores_give_the_bits_of_sim);

@@ -1,13 +1,10 @@
 package org.biotrain.cli;
 
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.biotrain.BioTrainException;
 import org.biotrain.Device;
 import org.biotrain.DeviceInfo;
@@ -24,7 +21,6 @@ import picocli.CommandLine.Command;
         footer = {"  biotrain doctor", "  biotrain doctor --json"})
 final class DoctorCommand extends ReportingCommand<DoctorCommand.Result> {
     private static final int LEAST_JAVA = 25;
-    private static final long VERSION_SECONDS = 10;
 
     /**
      * One thing that was looked for.
@@ -81,10 +77,10 @@ final class DoctorCommand extends ReportingCommand<DoctorCommand.Result> {
     }
 
     private static Item program(String name, String program, String advice) {
-        Path file = find(program);
+        Path file = Programs.find(program, System.getenv());
         return file == null
                 ? new Item(name, false, false, null, advice)
-                : new Item(name, false, true, version(file), null);
+                : new Item(name, false, true, Programs.version(file), null);
     }
 
     /** Where devices gvsoc: look for it. */
@@ -102,40 +98,6 @@ final class DoctorCommand extends ReportingCommand<DoctorCommand.Result> {
                         ? null
                         : "build it from the open source or with the GAP SDK and set GVSOC_INSTALL_DIR, for devices gvsoc:"
                                 + " (docs/gvsoc.md)");
-    }
-
-    private static @Nullable Path find(String program) {
-        String path = System.getenv("PATH");
-        for (String folder : (path == null ? "" : path).split(":", -1)) {
-            Path file = Path.of(folder, program);
-            if (!folder.isEmpty() && Files.isExecutable(file)) {
-                return file;
-            }
-        }
-        return null;
-    }
-
-    /** First line of what the program says of its version, or its path if it says nothing in time. */
-    private static String version(Path file) {
-        try {
-            Process process = new ProcessBuilder(file.toString(), "--version")
-                    .redirectErrorStream(true)
-                    .redirectInput(
-                            ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
-                    .start();
-            boolean ended = process.waitFor(VERSION_SECONDS, TimeUnit.SECONDS);
-            if (!ended) {
-                process.destroyForcibly();
-                return file.toString();
-            }
-            String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-            return said.lines().filter(line -> !line.isBlank()).findFirst().orElse("present") + " (" + file + ")";
-        } catch (IOException e) {
-            return file.toString();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return file.toString();
-        }
     }
 
     private static Item shared() {
