@@ -34,6 +34,7 @@ import picocli.CommandLine.Command;
             InspectCommand.class,
             ModelsCommand.class,
             OpsCommand.class,
+            PassesCommand.class,
             VerifyCommand.class,
             BenchCommand.class,
             DoctorCommand.class
