@@ -193,16 +193,10 @@ public record TrainingSection(
 
     /**
      * The network to train: with GroupNorm in place of BatchNorm if the pass batch-norm-to-group-norm is on.
-     *
-     * @throws CliException if groups are given without that pass
      */
     public Model prepare(Model model) {
         if (switches().getOrDefault(Pass.BATCH_NORM_TO_GROUP_NORM, false)) {
             return model.withGroupNorm(groups == null ? 1 : groups);
-        }
-        if (groups != null) {
-            throw new CliException("groups is " + groups + ", but only the pass batch-norm-to-group-norm makes groups;"
-                    + " switch it on, or remove groups");
         }
         return model;
     }
@@ -215,6 +209,10 @@ public record TrainingSection(
             if (before != null && before != on) {
                 throw new CliException("the pass " + name + " is switched both on and off; choose one");
             }
+        }
+        if (groups != null && !switches.getOrDefault(Pass.BATCH_NORM_TO_GROUP_NORM, false)) {
+            throw new CliException("groups is " + groups + ", but only the pass batch-norm-to-group-norm makes groups;"
+                    + " switch it on, or remove groups");
         }
         if (batchNorm != null && switches.containsKey(Pass.FREEZE_BATCH_NORM)) {
             throw new CliException("batch-norm and the pass freeze-batch-norm say the same; give one of them");
