@@ -301,7 +301,6 @@ typedef struct bt_training_options {
     uint32_t dead_gradients; /* default 1 */
     uint32_t fold_batch_norm;
     uint32_t cache_features;
-    uint32_t reserved; /* 0 */
 } bt_training_options;
 
 /* SGD, lr 5e-3, momentum 0.9, weight decay 1e-3, cosine, full, micro-batch 1, cross-entropy. */
@@ -356,6 +355,12 @@ BT_API bt_status bt_target_find(const char *name, bt_target *out);
 
 /* A compiled training program: flat, position-independent, validated bytes. Immutable. */
 typedef struct bt_program bt_program;
+
+/*
+ * With cache_features a program has a second one inside, which computes the features: peaks are
+ * then the larger of both, input elements, parameters and forward_macs those of the whole network,
+ * and all else describes the part that trains.
+ */
 
 typedef struct bt_program_info {
     uint32_t struct_size;

@@ -192,7 +192,8 @@ static bt_status compute(bt_session *session, const bt_samples *samples, uint32_
         status = bt_session_remember(&w->prefix, &session->past);
     }
     bt_status restored = restore_state(session, w->state);
-    return status != BT_OK ? status : restored;
+    session->lost = restored != BT_OK;
+    return session->lost ? restored : status;
 }
 
 bt_status bt_features_upload(bt_session *session, const bt_samples *samples, uint32_t *first) {

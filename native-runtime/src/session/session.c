@@ -18,6 +18,12 @@ static bt_status require_open(const bt_session *session, const char *function) {
     if (session->device == NULL) {
         BT_FAIL(BT_ERROR_STATE, "The device of this session was closed before %s.", function);
     }
+    if (session->lost) {
+        BT_FAIL(BT_ERROR_STATE,
+                "The device failed while it computed features, and this session's weights were "
+                "lost before %s; open the device again and restore the last checkpoint.",
+                function);
+    }
     return BT_OK;
 }
 

@@ -3,6 +3,7 @@
 #define BT_SESSION_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "plan/program_object.h"
 #include "session/device.h"
@@ -16,7 +17,7 @@ typedef struct bt_past {
 struct bt_session {
     bt_device *device; /* NULL once the device was closed */
     const bt_program *source;
-    const bt_program_header *program; /* in source; the bytes are the device's */
+    const bt_program_header *program; /* its header, and its tensors */
     const bt_tensor *tensors;
     uint32_t *named; /* indices of the tensors that have a name */
     uint32_t named_count;
@@ -29,6 +30,7 @@ struct bt_session {
     float beta1; /* of Adam; 0 without it */
     float beta2;
     bt_past past;
+    bool lost; /* the device could not get this program back */
     _Atomic bool abort;
 };
 

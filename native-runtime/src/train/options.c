@@ -85,7 +85,6 @@ bt_status bt_options_check(const bt_training_options *options) {
     BT_TRY(check_range("dead_gradients", options->dead_gradients, 0, 1));
     BT_TRY(check_range("fold_batch_norm", options->fold_batch_norm, 0, 1));
     BT_TRY(check_range("cache_features", options->cache_features, 0, 1));
-    BT_TRY(check_range("reserved", options->reserved, 0, 0));
     BT_TRY(check_not_negative("learning_rate", options->learning_rate));
     BT_TRY(check_not_negative("weight_decay", options->weight_decay));
     if (options->optimizer == BT_OPTIMIZER_SGD) {

@@ -40,7 +40,6 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint32_t dead_gradients;
  *     uint32_t fold_batch_norm;
  *     uint32_t cache_features;
- *     uint32_t reserved;
  * }
  * }
  */
@@ -76,7 +75,7 @@ public class bt_training_options {
         biotrain_h.C_INT.withName("dead_gradients"),
         biotrain_h.C_INT.withName("fold_batch_norm"),
         biotrain_h.C_INT.withName("cache_features"),
-        biotrain_h.C_INT.withName("reserved")
+        MemoryLayout.paddingLayout(4)
     ).withName("bt_training_options");
 
     /**
@@ -1184,50 +1183,6 @@ public class bt_training_options {
      */
     public static void cache_features(MemorySegment struct, int fieldValue) {
         struct.set(cache_features$LAYOUT, cache_features$OFFSET, fieldValue);
-    }
-
-    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
-
-    /**
-     * Layout for field:
-     * {@snippet lang=c :
-     * uint32_t reserved
-     * }
-     */
-    public static final OfInt reserved$layout() {
-        return reserved$LAYOUT;
-    }
-
-    private static final long reserved$OFFSET = $LAYOUT.byteOffset(groupElement("reserved"));
-
-    /**
-     * Offset for field:
-     * {@snippet lang=c :
-     * uint32_t reserved
-     * }
-     */
-    public static final long reserved$offset() {
-        return reserved$OFFSET;
-    }
-
-    /**
-     * Getter for field:
-     * {@snippet lang=c :
-     * uint32_t reserved
-     * }
-     */
-    public static int reserved(MemorySegment struct) {
-        return struct.get(reserved$LAYOUT, reserved$OFFSET);
-    }
-
-    /**
-     * Setter for field:
-     * {@snippet lang=c :
-     * uint32_t reserved
-     * }
-     */
-    public static void reserved(MemorySegment struct, int fieldValue) {
-        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
     /**
