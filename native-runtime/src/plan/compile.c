@@ -87,6 +87,7 @@ static void describe_plan(const bt_training *training, const bt_memory_plan *pla
     }
     info->l1_peak_bytes = (uint32_t)plan->peak_bytes[BT_LEVEL_L1];
     info->l2_peak_bytes = (uint32_t)plan->peak_bytes[BT_LEVEL_L2];
+    info->l3_peak_bytes = (uint32_t)plan->peak_bytes[BT_LEVEL_L3];
     info->l2_lower_bound_bytes = (uint32_t)plan->lower_bound_bytes[BT_LEVEL_L2];
     info->persistent_bytes = (uint32_t)plan->persistent_bytes;
 }
@@ -115,6 +116,7 @@ typedef struct variant {
     bt_training training;
     bt_recomputations recomputations;
     bt_memory_plan plan;
+    bt_merit merit;
     uint64_t macs; /* of TRAIN */
     bool is_small; /* enough for a device to load */
 } variant;
@@ -137,16 +139,15 @@ static bt_status variant_make(const bt_model *model, const bt_training_options *
         BT_TRY(bt_recompute(ir, budget, &out->recomputations));
     }
     out->macs = macs_of(ir, BT_SEQUENCE_TRAIN);
-    BT_TRY(bt_memory_plan_make(ir, passes->l1_homes ? target->l1_bytes : 0, &out->plan));
+    bt_capacity capacity = {
+        {passes->l1_homes ? target->l1_bytes : 0, target->l2_bytes, target->l3_bytes}};
+    BT_TRY(bt_memory_plan_make(ir, &capacity, &out->plan));
+    out->merit = bt_memory_plan_merit(ir, &out->plan, &capacity);
     uint32_t tensors, bytes;
     BT_TRY(bt_program_measure(ir, &out->plan, &tensors, &bytes));
+    out->merit.values[BT_MERIT_L2] = out->plan.peak_bytes[BT_LEVEL_L2] + bytes;
     out->is_small = tensors <= BT_MAX_TENSORS && bytes <= BT_PROGRAM_LIMIT;
     return BT_OK;
-}
-
-static bool variant_is_better(const variant *a, const variant *b) {
-    uint64_t a_peak = a->plan.peak_bytes[BT_LEVEL_L2], b_peak = b->plan.peak_bytes[BT_LEVEL_L2];
-    return a_peak != b_peak ? a_peak < b_peak : a->macs < b->macs;
 }
 
 /* The variant with the least L2, then the fewest multiply-adds, of those with at most most_macs. */
@@ -159,7 +160,7 @@ static bt_status search_variants(const bt_model *model, const bt_training_option
         variant next = {0};
         bt_status status = variant_make(model, options, target, passes, parts[i], most_macs, &next);
         if (status == BT_OK && (i == 0 || (next.is_small && next.macs <= most_macs &&
-                                           variant_is_better(&next, best)))) {
+                                           bt_merit_is_better(&next.merit, &best->merit)))) {
             variant swapped = *best;
             *best = next;
             next = swapped;

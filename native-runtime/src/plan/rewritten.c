@@ -75,6 +75,14 @@ static void add_prefix_info(bt_program_info *info, const bt_program_info *prefix
     info->forward_macs += prefix->forward_macs;
 }
 
+/* The features lie behind the L3 that either program works in. */
+static void reserve_l3(bt_program *program, uint32_t bytes) {
+    bt_program_header *header = (bt_program_header *)(void *)program->bytes;
+    header->arena_bytes[BT_LEVEL_L3] = bytes;
+    header->crc = 0;
+    header->crc = bt_crc32c(0, program->bytes, program->size);
+}
+
 /* The program that computes features: inference, one sample at a time, with a class as target. */
 static bt_status compile_prefix(const bt_model *model, const bt_target *target,
                                 const bt_passes *passes, bt_program *program) {
@@ -83,10 +91,7 @@ static bt_status compile_prefix(const bt_model *model, const bt_target *target,
     options.scheme = BT_UPDATE_NONE;
     BT_TRY(bt_program_compile_with(model, &options, target, passes, &program->prefix));
     if (program->prefix->info.l3_peak_bytes > program->info.l3_peak_bytes) {
-        BT_FAIL(BT_ERROR_CAPACITY,
-                "The pass cache-features needs the %u bytes of L3 in which the first layers work "
-                "for samples; switch the pass off, or use a target with more L2.",
-                program->prefix->info.l3_peak_bytes);
+        reserve_l3(program, program->prefix->info.l3_peak_bytes);
     }
     add_prefix_info(&program->info, &program->prefix->info);
     return BT_OK;
