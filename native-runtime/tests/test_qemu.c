@@ -114,6 +114,42 @@ static void a_killed_qemu_ends_a_step_with_an_error(void) {
     bt_program_free(program);
 }
 
+static void a_qemu_killed_while_features_are_computed_loses_the_weights(void) {
+    enum { COUNT = 128 };
+    bt_model *model = mi_bminet(32, 128, 1); /* for a second or more */
+    bt_training_options options = options_default();
+    options.scheme = BT_UPDATE_LAST_LAYER;
+    options.cache_features = 1;
+    bt_program *program = compile(model, &options, "gap9");
+    bt_device *device = device_open(uri, 0);
+    bt_session *session = session_open(device, program);
+    float *inputs = calloc((size_t)COUNT * 8 * 1900, sizeof *inputs);
+    const int32_t labels[COUNT] = {0};
+    const bt_samples samples = {.struct_size = sizeof samples,
+                                .count = COUNT,
+                                .format = BT_SAMPLE_INT16,
+                                .channels = 8,
+                                .inputs = inputs,
+                                .labels = labels};
+    uint32_t first;
+    float bias[2];
+    killer k = {qemu_below(getpid()), SIGKILL};
+    CHECK(k.victim > 0, "no QEMU found");
+    pthread_t thread;
+    pthread_create(&thread, NULL, kill_later, &k);
+    bt_status status = bt_session_upload(session, &samples, &first);
+    CHECK(status == BT_ERROR_DEVICE, "%s", bt_status_name(status));
+    status = bt_session_read(session, "fc.bias", bias, 2);
+    CHECK(status == BT_ERROR_STATE, "%s", bt_status_name(status));
+    CHECK(strstr(bt_error_message(0), "weights were lost") != NULL, "%s", bt_error_message(0));
+    pthread_join(thread, NULL);
+    free(inputs);
+    bt_session_close(session);
+    bt_device_close(device);
+    bt_program_free(program);
+    bt_model_free(model);
+}
+
 static void a_stalled_qemu_runs_into_the_deadline(void) {
     bt_program *program = epidenet_program();
     bt_device *device = device_open(uri, 1000);
@@ -280,7 +316,9 @@ int main(void) {
     RUN(every_scheme_gives_the_bits_of_sim);
     RUN(every_optimizer_gives_the_bits_of_sim);
     RUN(a_larger_network_gives_the_bits_of_sim);
+    RUN(cached_features_give_the_bits_of_sim);
     RUN(a_killed_qemu_ends_a_step_with_an_error);
+    RUN(a_qemu_killed_while_features_are_computed_loses_the_weights);
     RUN(a_stalled_qemu_runs_into_the_deadline);
     RUN(a_long_command_can_be_aborted);
     RUN(nothing_survives_a_killed_host);

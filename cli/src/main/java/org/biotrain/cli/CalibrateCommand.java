@@ -182,7 +182,7 @@ final class CalibrateCommand extends ReportingCommand<CalibrateCommand.Result> {
             RunLog log,
             @Nullable Checkpoint checkpoint) {
         TrainingSection section = Objects.requireNonNullElseGet(task.training(), TrainingSection::defaults);
-        try (TrainingSession session = opened.newSession(start, section.toOptions())) {
+        try (TrainingSession session = opened.newSession(section.prepare(start), section.toOptions())) {
             session.upload(TrainingWindows.of(section, fold.train()));
             Evaluation before = null;
             if (checkpoint == null) {

@@ -35,6 +35,7 @@ import picocli.CommandLine.Command;
             InspectCommand.class,
             ModelsCommand.class,
             OpsCommand.class,
+            PassesCommand.class,
             VerifyCommand.class,
             BenchCommand.class,
             DoctorCommand.class,
