@@ -19,7 +19,7 @@ static const char *const operand_access[BT_OPCODE_COUNT] = {
     [BT_OPCODE_MATMUL] = "rrrw",
     [BT_OPCODE_NORM_FORWARD] = "rrrwww",
     [BT_OPCODE_NORM_GRAD_INPUT] = "rrrrww",
-    [BT_OPCODE_NORM_GRAD_PARAMETERS] = "rrruu",
+    [BT_OPCODE_NORM_GRAD_PARAMETERS] = "rrruuw",
     [BT_OPCODE_BATCH_NORM_FORWARD] = "rrruuww",
     [BT_OPCODE_BATCH_NORM_GRAD_INPUT] = "rrrrw",
     [BT_OPCODE_BATCH_NORM_GRAD_PARAMETERS] = "rrruu",
@@ -54,6 +54,9 @@ static const char *const operand_access[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_GRAD_APPLY] = "rrrrrw",
     [BT_OPCODE_TRANSFER] = "rw",
     [BT_OPCODE_WAIT] = "",
+    [BT_OPCODE_CONVERT] = "rw",
+    [BT_OPCODE_SIGN_MASK] = "rw",
+    [BT_OPCODE_MASK_GRAD] = "rrw",
 };
 
 typedef struct words {
@@ -113,15 +116,28 @@ static void expect_owned(arena *a, uint32_t tensor, const char *wrong) {
     expect_owned_words(a, tensor, words_of(a, tensor), wrong);
 }
 
-/* Words of the far side of a transfer, row by row. */
+/* Rows of the far side of a transfer, in elements. */
+typedef struct rows {
+    uint32_t count, length, stride, offset;
+} rows;
+
+static rows rows_of(const arena *a, const bt_instruction *instruction) {
+    const int32_t *t = instruction->attributes;
+    uint32_t near = is_near(a, instruction->operands[0]) ? 0 : 1;
+    if (instruction->attribute_count == 1) {
+        uint32_t all = bt_shape_elements(&a->ir->tensors[instruction->operands[near]].shape);
+        return (rows){1, all, all, (uint32_t)t[0]};
+    }
+    return (rows){(uint32_t)t[1], (uint32_t)t[2], (uint32_t)t[3], (uint32_t)t[0]};
+}
+
 static void move_rows(arena *a, const bt_instruction *instruction, uint32_t far, int writes) {
-    const int32_t *t = instruction->attributes; /* rows row_length stride offset */
+    rows r = rows_of(a, instruction);
     words range = words_of(a, far);
     uint32_t size = bt_dtype_bytes(a->ir->tensors[far].dtype);
-    for (int32_t row = 0; row < t[0] && a->wrong == NULL; row++) {
-        uint32_t first = (uint32_t)(t[3] + row * t[2]) * size;
-        words moved = {range.begin + first / 4,
-                       range.begin + (first + (uint32_t)t[1] * size + 3) / 4};
+    for (uint32_t row = 0; row < r.count && a->wrong == NULL; row++) {
+        uint32_t first = (r.offset + row * r.stride) * size;
+        words moved = {range.begin + first / 4, range.begin + (first + r.length * size + 3) / 4};
         if (moved.end > range.end) {
             a->wrong = "a transfer leaves its tensor";
         } else if (writes) {
@@ -137,10 +153,10 @@ static words touched(const arena *a, const bt_instruction *instruction, uint32_t
     uint32_t tensor = instruction->operands[k];
     words range = words_of(a, tensor);
     if (instruction->opcode == BT_OPCODE_TRANSFER && !is_near(a, tensor)) {
-        const int32_t *t = instruction->attributes;
+        rows r = rows_of(a, instruction);
         uint32_t size = bt_dtype_bytes(a->ir->tensors[tensor].dtype);
-        uint32_t last = (uint32_t)(t[3] + (t[0] - 1) * t[2] + t[1]) * size;
-        return (words){range.begin + (uint32_t)t[3] * size / 4, range.begin + (last + 3) / 4};
+        uint32_t last = (r.offset + (r.count - 1) * r.stride + r.length) * size;
+        return (words){range.begin + r.offset * size / 4, range.begin + (last + 3) / 4};
     }
     return range;
 }
@@ -201,6 +217,7 @@ static int may_share(const bt_instruction *instruction, uint32_t written, uint32
     case BT_OPCODE_BINARY:
         return written == 2;
     case BT_OPCODE_SOFTMAX_GRAD:
+    case BT_OPCODE_MASK_GRAD:
         return written == 2 && read == 1;
     case BT_OPCODE_NORM_FORWARD:
     case BT_OPCODE_CROSS_ENTROPY:
@@ -208,12 +225,13 @@ static int may_share(const bt_instruction *instruction, uint32_t written, uint32
     case BT_OPCODE_INNER_PRODUCT:
         return written == 3 && read == 0;
     case BT_OPCODE_NORM_GRAD_INPUT:
+        return written == 4 && read <= 1;
     case BT_OPCODE_BATCH_NORM_GRAD_INPUT:
         return written == 4 && read == 1;
     case BT_OPCODE_NORM_APPLY:
         return written == 4 && read == 0;
     case BT_OPCODE_NORM_GRAD_APPLY:
-        return written == 5 && read == 1;
+        return written == 5 && read <= 1;
     case BT_OPCODE_FROZEN_NORM_FORWARD:
         return written == 5 && read == 0;
     case BT_OPCODE_FROZEN_NORM_GRAD_INPUT:

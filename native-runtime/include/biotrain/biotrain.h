@@ -273,6 +273,8 @@ typedef struct bt_training_options {
         micro_batch;   /* samples computed at once, >= 1; a step's samples are a multiple of it */
     uint32_t nesterov; /* 0 or 1 */
     uint32_t input_gradient; /* 1: keep the gradient of the input, readable as gradient.<input> */
+    uint32_t stash_fp16;     /* 1: maps and gradients kept for later are rounded to IEEE half; see
+                                docs/architecture.md */
     float learning_rate;
     float momentum;
     float weight_decay; /* coupled for SGD and Adam, decoupled for AdamW */

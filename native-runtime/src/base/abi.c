@@ -58,6 +58,7 @@ static const bt_abi_entry entries_of_abi[] = {
     BT_MEMBER(bt_training_options, micro_batch),
     BT_MEMBER(bt_training_options, nesterov),
     BT_MEMBER(bt_training_options, input_gradient),
+    BT_MEMBER(bt_training_options, stash_fp16),
     BT_MEMBER(bt_training_options, learning_rate),
     BT_MEMBER(bt_training_options, momentum),
     BT_MEMBER(bt_training_options, weight_decay),

@@ -81,6 +81,7 @@ bt_status bt_options_check(const bt_training_options *options) {
     BT_TRY(check_range("micro_batch", options->micro_batch, 1, BT_MAX_MICRO_BATCH));
     BT_TRY(check_range("nesterov", options->nesterov, 0, 1));
     BT_TRY(check_range("input_gradient", options->input_gradient, 0, 1));
+    BT_TRY(check_range("stash_fp16", options->stash_fp16, 0, 1));
     BT_TRY(check_not_negative("learning_rate", options->learning_rate));
     BT_TRY(check_not_negative("weight_decay", options->weight_decay));
     if (options->optimizer == BT_OPTIMIZER_SGD) {

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define BT_VIRT_MAX_WORKERS 8u
-#define BT_VIRT_PROGRAM_BYTES 65536u
+#define BT_VIRT_PROGRAM_BYTES BT_PROGRAM_LIMIT
 
 /* Symbol bt_virt_boot: the host fills it in before the start. */
 typedef struct bt_virt_boot_block {

@@ -15,6 +15,7 @@ package org.biotrain;
  * @param sampleFormat how samples travel; 16 bits unless set
  * @param shuffle whether each epoch takes the samples in a new order; true unless set
  * @param inputGradient whether the gradient of the input is kept, readable as {@code gradient.<input>}; false unless set
+ * @param stash how maps are kept for later; in single precision unless set
  */
 public record TrainingOptions(
         Optimizer optimizer,
@@ -28,7 +29,8 @@ public record TrainingOptions(
         long seed,
         SampleFormat sampleFormat,
         boolean shuffle,
-        boolean inputGradient) {
+        boolean inputGradient,
+        Stash stash) {
 
     /** Checks that the values fit together. */
     public TrainingOptions {
@@ -70,6 +72,7 @@ public record TrainingOptions(
         builder.sampleFormat = sampleFormat;
         builder.shuffle = shuffle;
         builder.inputGradient = inputGradient;
+        builder.stash = stash;
         return builder;
     }
 
@@ -87,6 +90,7 @@ public record TrainingOptions(
         private SampleFormat sampleFormat = SampleFormat.INT16;
         private boolean shuffle = true;
         private boolean inputGradient;
+        private Stash stash = Stash.FLOAT32;
 
         private Builder() {}
 
@@ -162,6 +166,12 @@ public record TrainingOptions(
             return this;
         }
 
+        /** Sets how maps are kept for later. */
+        public Builder stash(Stash value) {
+            stash = value;
+            return this;
+        }
+
         /**
          * Makes the options.
          *
@@ -180,7 +190,8 @@ public record TrainingOptions(
                     seed,
                     sampleFormat,
                     shuffle,
-                    inputGradient);
+                    inputGradient,
+                    stash);
         }
     }
 }

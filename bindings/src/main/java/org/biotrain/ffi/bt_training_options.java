@@ -24,6 +24,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint32_t micro_batch;
  *     uint32_t nesterov;
  *     uint32_t input_gradient;
+ *     uint32_t stash_fp16;
  *     float learning_rate;
  *     float momentum;
  *     float weight_decay;
@@ -56,6 +57,7 @@ public class bt_training_options {
         biotrain_h.C_INT.withName("micro_batch"),
         biotrain_h.C_INT.withName("nesterov"),
         biotrain_h.C_INT.withName("input_gradient"),
+        biotrain_h.C_INT.withName("stash_fp16"),
         biotrain_h.C_FLOAT.withName("learning_rate"),
         biotrain_h.C_FLOAT.withName("momentum"),
         biotrain_h.C_FLOAT.withName("weight_decay"),
@@ -67,6 +69,7 @@ public class bt_training_options {
         biotrain_h.C_INT.withName("decay_steps"),
         biotrain_h.C_INT.withName("warmup_steps"),
         biotrain_h.C_INT.withName("trainable_count"),
+        MemoryLayout.paddingLayout(4),
         biotrain_h.C_POINTER.withName("trainable"),
         biotrain_h.C_LONG.withName("seed")
     ).withName("bt_training_options");
@@ -472,6 +475,50 @@ public class bt_training_options {
      */
     public static void input_gradient(MemorySegment struct, int fieldValue) {
         struct.set(input_gradient$LAYOUT, input_gradient$OFFSET, fieldValue);
+    }
+
+    private static final OfInt stash_fp16$LAYOUT = (OfInt)$LAYOUT.select(groupElement("stash_fp16"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint32_t stash_fp16
+     * }
+     */
+    public static final OfInt stash_fp16$layout() {
+        return stash_fp16$LAYOUT;
+    }
+
+    private static final long stash_fp16$OFFSET = $LAYOUT.byteOffset(groupElement("stash_fp16"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint32_t stash_fp16
+     * }
+     */
+    public static final long stash_fp16$offset() {
+        return stash_fp16$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint32_t stash_fp16
+     * }
+     */
+    public static int stash_fp16(MemorySegment struct) {
+        return struct.get(stash_fp16$LAYOUT, stash_fp16$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint32_t stash_fp16
+     * }
+     */
+    public static void stash_fp16(MemorySegment struct, int fieldValue) {
+        struct.set(stash_fp16$LAYOUT, stash_fp16$OFFSET, fieldValue);
     }
 
     private static final OfFloat learning_rate$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("learning_rate"));

@@ -69,6 +69,12 @@ final class TrainingFlags {
     private @Nullable String batchNorm;
 
     @Option(
+            names = "--fp16-stash",
+            description = "Keep maps that are needed later in half precision: less memory, a loss that is a little off"
+                    + " (biotrain bench --fp16-stash says how much).")
+    private @Nullable Boolean fp16Stash;
+
+    @Option(
             names = "--sample-format",
             paramLabel = "FORMAT",
             description = "How windows travel to the device: int16 (with a scale per channel) or float32."
@@ -114,6 +120,7 @@ final class TrainingFlags {
                 epochs,
                 scheme,
                 batchNorm,
+                fp16Stash,
                 sampleFormat,
                 balance,
                 mirror,

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.biotrain.CounterRandom;
 import org.biotrain.zoo.EmgNet;
+import org.biotrain.zoo.MiBmiNet;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -123,6 +124,21 @@ class CommandLineIT {
 
     private JsonNode bench(Path model, String seconds) throws IOException, InterruptedException {
         return biotrain("bench", "--model=" + model, "--device=qemu:?icount=on", "--seconds=" + seconds);
+    }
+
+    @Test
+    void benchSaysWhatHalfPrecisionDoesToTheLoss() throws Exception {
+        Path model = directory.resolve("bmi.onnx");
+        MiBmiNet.f8(8, 400, 2).model("bmi", 1).save(model);
+
+        JsonNode report = biotrain(
+                "bench", "--model=" + model, "--device=sim:?target=gap9-l2-only", "--seconds=0.2", "--fp16-stash");
+
+        JsonNode deviation = report.path("stash_deviation");
+        assertThat(deviation.path("steps").asInt()).isPositive();
+        assertThat(deviation.path("mean").asDouble()).isBetween(0.0, 0.01);
+        assertThat(deviation.path("largest").asDouble())
+                .isGreaterThanOrEqualTo(deviation.path("mean").asDouble());
     }
 
     @Test

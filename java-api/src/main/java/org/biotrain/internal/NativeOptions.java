@@ -8,6 +8,7 @@ import org.biotrain.Loss;
 import org.biotrain.Optimizer;
 import org.biotrain.SampleFormat;
 import org.biotrain.Schedule;
+import org.biotrain.Stash;
 import org.biotrain.TrainingOptions;
 import org.biotrain.UpdateScheme;
 import org.biotrain.ffi.biotrain_h;
@@ -28,6 +29,7 @@ final class NativeOptions {
                         : biotrain_h.BT_BATCH_NORM_FROZEN());
         bt_training_options.micro_batch(out, options.microBatch());
         bt_training_options.input_gradient(out, options.inputGradient() ? 1 : 0);
+        bt_training_options.stash_fp16(out, options.stash() == Stash.FLOAT16 ? 1 : 0);
         bt_training_options.seed(out, options.seed());
         optimizer(out, options.optimizer());
         schedule(out, options.schedule());

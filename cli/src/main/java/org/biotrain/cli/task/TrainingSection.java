@@ -6,6 +6,7 @@ import org.biotrain.BatchNormMode;
 import org.biotrain.Optimizer;
 import org.biotrain.SampleFormat;
 import org.biotrain.Schedule;
+import org.biotrain.Stash;
 import org.biotrain.TrainingOptions;
 import org.biotrain.UpdateScheme;
 import org.biotrain.cli.CliException;
@@ -30,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  * @param epochs passes over the samples
  * @param scheme full, last-layer, bias-only, norm-only, or names of parameters with commas between them
  * @param batchNorm frozen or training
+ * @param fp16Stash whether maps that are kept for later are kept in half precision
  * @param sampleFormat int16 or float32
  * @param balance whether windows of rarer classes are repeated until all classes are about as frequent
  * @param mirror channels (from 0) whose sign means no class: each window is trained on mirrored there, too
@@ -52,6 +54,7 @@ public record TrainingSection(
         @Nullable Integer epochs,
         @Nullable String scheme,
         @Nullable String batchNorm,
+        @Nullable Boolean fp16Stash,
         @Nullable String sampleFormat,
         @Nullable Boolean balance,
         @Nullable List<Integer> mirror,
@@ -80,7 +83,7 @@ public record TrainingSection(
     public static TrainingSection defaults() {
         return new TrainingSection(
                 null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
-                null, null, null);
+                null, null, null, null);
     }
 
     /** These settings, but those of {@code other} where it has any. */
@@ -103,6 +106,7 @@ public record TrainingSection(
                 either(other.epochs, base.epochs),
                 either(other.scheme, base.scheme),
                 either(other.batchNorm, base.batchNorm),
+                either(other.fp16Stash, base.fp16Stash),
                 either(other.sampleFormat, base.sampleFormat),
                 either(other.balance, base.balance),
                 either(other.mirror, base.mirror),
@@ -127,6 +131,7 @@ public record TrainingSection(
                 epochs,
                 scheme,
                 batchNorm,
+                fp16Stash,
                 sampleFormat,
                 balance,
                 mirror,
@@ -161,6 +166,9 @@ public record TrainingSection(
         }
         if (batchNorm != null) {
             builder.batchNorm(Kebab.parse("batch-norm", BatchNormMode.class, batchNorm));
+        }
+        if (fp16Stash != null) {
+            builder.stash(fp16Stash ? Stash.FLOAT16 : Stash.FLOAT32);
         }
         if (sampleFormat != null) {
             builder.sampleFormat(Kebab.parse("sample-format", SampleFormat.class, sampleFormat));
