@@ -10,7 +10,7 @@
 #include "program/program.h"
 
 #define BT_PULP_MAX_WORKERS 8u
-#define BT_PULP_PROGRAM_BYTES 65536u
+#define BT_PULP_PROGRAM_BYTES BT_PROGRAM_LIMIT
 #define BT_PULP_BOOT_MAGIC 0x544F4F42u /* "BOOT" */
 
 /* Symbol bt_pulp_boot: the host may fill it in before the start; else all workers run. */

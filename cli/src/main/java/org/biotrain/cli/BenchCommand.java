@@ -101,8 +101,8 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
      * @param roundTripUs an empty command there and back, median, microseconds
      * @param linkMsPerStep transfers per optimizer step, milliseconds
      * @param uploadBytesPerS of windows to the device
-     * @param cyclesPerSample the chip's cycles per training sample; null where the device is no chip
      * @param stashDeviation what keeping maps in half precision does to the loss; null without --fp16-stash
+     * @param cyclesPerSample the chip's cycles per training sample; null where the device is no chip
      * @param instructionsPerSample machine instructions of all cores; null where the device does not count
      * @param criticalInstructionsPerSample of the slowest core between two barriers; cycles with gvsoc:
      * @param instructionsPerMac instructionsPerSample by macsPerSample
@@ -127,8 +127,8 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
             double linkMsPerStep,
             double uploadBytesPerS,
             Memory memory,
-            @Nullable Double cyclesPerSample,
             @Nullable StashDeviation stashDeviation,
+            @Nullable Double cyclesPerSample,
             @Nullable Double instructionsPerSample,
             @Nullable Double criticalInstructionsPerSample,
             @Nullable Double instructionsPerMac,
@@ -328,8 +328,8 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
                         after.l3HighWater(),
                         plan.persistentBytes(),
                         plan.programBytes()),
-                DeviceClock.cyclesPerSample(opened, microBatch, before, after),
                 deviation,
+                DeviceClock.cyclesPerSample(opened, microBatch, before, after),
                 sum(opcodes, Opcode::instructionsPerSample, 1),
                 sum(opcodes, Opcode::criticalInstructionsPerSample, 1),
                 sum(opcodes, Opcode::instructionsPerSample, plan.trainingMacs()),
@@ -367,9 +367,6 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
                 result.memory.l1HighWater(),
                 result.memory.l2HighWater(),
                 result.memory.l3HighWater());
-        if (result.cyclesPerSample != null) {
-            out.printf("cycles      %.0f per sample%n", result.cyclesPerSample);
-        }
         if (result.stashDeviation != null) {
             out.printf(
                     "fp16 stash  loss off by %.2g on average, %.2g at most, of %.3g to %.3g; %d steps%n",
@@ -378,6 +375,9 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
                     result.stashDeviation.leastLoss(),
                     result.stashDeviation.greatestLoss(),
                     result.stashDeviation.steps());
+        }
+        if (result.cyclesPerSample != null) {
+            out.printf("cycles      %.0f per sample%n", result.cyclesPerSample);
         }
         if (result.opcodes != null) {
             out.printf(
