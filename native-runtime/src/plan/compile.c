@@ -125,14 +125,16 @@ static void variant_free(variant *v) {
     bt_memory_plan_free(&v->plan);
 }
 
-/* Of a program with its chains in parts; *out is freed by the caller in any case. */
+/* Of a program with its chains in parts, with or without recomputation; *out is freed by the caller
+ * in any case. */
 static bt_status variant_make(const bt_model *model, const bt_training_options *options,
                               const bt_target *target, const bt_passes *passes,
-                              const bt_partition *partition, uint64_t most_macs, variant *out) {
+                              const bt_partition *partition, bool recompute, uint64_t most_macs,
+                              variant *out) {
     BT_TRY(bt_training_build_in_parts(model, options, partition, &out->training));
     bt_ir *ir = &out->training.ir;
     uint64_t macs = macs_of(ir, BT_SEQUENCE_TRAIN);
-    if (passes->recompute) {
+    if (recompute) {
         uint64_t budget = macs < most_macs ? most_macs - macs : 0;
         BT_TRY(bt_recompute(ir, budget, &out->recomputations));
     }
@@ -146,10 +148,16 @@ static bt_status variant_make(const bt_model *model, const bt_training_options *
 
 static bool variant_is_better(const variant *a, const variant *b) {
     uint64_t a_peak = a->plan.peak_bytes[BT_LEVEL_L2], b_peak = b->plan.peak_bytes[BT_LEVEL_L2];
-    return a_peak != b_peak ? a_peak < b_peak : a->macs < b->macs;
+    if (a_peak != b_peak) {
+        return a_peak < b_peak;
+    }
+    uint32_t a_count = a->training.ir.sequences[BT_SEQUENCE_TRAIN].count;
+    uint32_t b_count = b->training.ir.sequences[BT_SEQUENCE_TRAIN].count;
+    return a->macs != b->macs ? a->macs < b->macs : a_count < b_count;
 }
 
-/* The variant with the least L2, then the fewest multiply-adds, of those with at most most_macs. */
+/* The variant with the least L2, then the fewest multiply-adds and instructions, of those with at
+ * most most_macs. */
 static bt_status search_variants(const bt_model *model, const bt_training_options *options,
                                  const bt_target *target, const bt_passes *passes,
                                  uint64_t most_macs, variant *best) {
@@ -157,10 +165,14 @@ static bt_status search_variants(const bt_model *model, const bt_training_option
         {1, 0, 0},     {2, 0, 4096},  {4, 0, 4096},  {8, 0, 4096},  {16, 0, 4096}, {16, 2, 4096},
         {16, 4, 4096}, {16, 6, 4096}, {16, 2, 8192}, {16, 4, 8192}, {16, 6, 8192}};
     uint32_t count = passes->chains ? sizeof partitions / sizeof partitions[0] : 1;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < 2 * count; i++) {
         variant next = {0};
-        bt_status status =
-            variant_make(model, options, target, passes, &partitions[i], most_macs, &next);
+        bool recompute = i % 2 == 1;
+        if (recompute && !passes->recompute) {
+            continue;
+        }
+        bt_status status = variant_make(model, options, target, passes, &partitions[i / 2],
+                                        recompute, most_macs, &next);
         if (status == BT_OK && (i == 0 || (next.is_small && next.macs <= most_macs &&
                                            variant_is_better(&next, best)))) {
             variant swapped = *best;
