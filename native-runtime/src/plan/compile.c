@@ -8,9 +8,6 @@
 /* Recomputation adds at most this part of a training program's multiply-adds. */
 #define BT_RECOMPUTE_SHARE 3u
 
-/* Bytes of a program that devices have room for. */
-#define BT_PROGRAM_LIMIT 65536u
-
 const bt_passes bt_passes_all = {.recompute = true, .l1_homes = true, .chains = true};
 const bt_passes bt_passes_none = {0};
 
@@ -87,6 +84,7 @@ static void describe_plan(const bt_training *training, const bt_memory_plan *pla
     }
     info->l1_peak_bytes = (uint32_t)plan->peak_bytes[BT_LEVEL_L1];
     info->l2_peak_bytes = (uint32_t)plan->peak_bytes[BT_LEVEL_L2];
+    info->l3_peak_bytes = (uint32_t)plan->peak_bytes[BT_LEVEL_L3];
     info->l2_lower_bound_bytes = (uint32_t)plan->lower_bound_bytes[BT_LEVEL_L2];
     info->persistent_bytes = (uint32_t)plan->persistent_bytes;
 }
@@ -115,6 +113,8 @@ typedef struct variant {
     bt_training training;
     bt_recomputations recomputations;
     bt_memory_plan plan;
+    bt_merit estimate; /* before it is planned */
+    bt_merit merit;
     uint64_t macs; /* of TRAIN */
     bool is_small; /* enough for a device to load */
 } variant;
@@ -123,66 +123,106 @@ static void variant_free(variant *v) {
     bt_training_free(&v->training);
     bt_recomputations_free(&v->recomputations);
     bt_memory_plan_free(&v->plan);
+    *v = (variant){0};
 }
 
-/* Of a program with its chains in parts, with or without recomputation; *out is freed by the caller
- * in any case. */
-static bt_status variant_make(const bt_model *model, const bt_training_options *options,
-                              const bt_target *target, const bt_passes *passes,
-                              const bt_partition *partition, bool recompute, uint64_t most_macs,
-                              variant *out) {
+static bt_capacity capacity_of(const bt_target *target, const bt_passes *passes) {
+    return (bt_capacity){
+        {passes->l1_homes ? target->l1_bytes : 0, target->l2_bytes, target->l3_bytes}};
+}
+
+/* Of a program with its chains in parts; *out is freed by the caller in any case. */
+static bt_status variant_build(const bt_model *model, const bt_training_options *options,
+                               const bt_target *target, const bt_passes *passes,
+                               const bt_partition *partition, uint64_t most_macs, variant *out) {
     BT_TRY(bt_training_build_in_parts(model, options, partition, &out->training));
     bt_ir *ir = &out->training.ir;
     uint64_t macs = macs_of(ir, BT_SEQUENCE_TRAIN);
-    if (recompute) {
+    if (passes->recompute) {
         uint64_t budget = macs < most_macs ? most_macs - macs : 0;
         BT_TRY(bt_recompute(ir, budget, &out->recomputations));
     }
     out->macs = macs_of(ir, BT_SEQUENCE_TRAIN);
-    BT_TRY(bt_memory_plan_make(ir, passes->l1_homes ? target->l1_bytes : 0, &out->plan));
+    bt_capacity capacity = capacity_of(target, passes);
+    return bt_memory_plan_estimate(ir, &capacity, &out->estimate);
+}
+
+static bt_status variant_plan(const bt_target *target, const bt_passes *passes, variant *v) {
+    bt_ir *ir = &v->training.ir;
+    bt_capacity capacity = capacity_of(target, passes);
     uint32_t tensors, bytes;
-    BT_TRY(bt_program_measure(ir, &out->plan, &tensors, &bytes));
-    out->is_small = tensors <= BT_MAX_TENSORS && bytes <= BT_PROGRAM_LIMIT;
+    BT_TRY(bt_memory_plan_make(ir, &capacity, &v->plan));
+    BT_TRY(bt_program_measure(ir, &v->plan, &tensors, &bytes));
+    v->merit = bt_memory_plan_merit(ir, &v->plan, &capacity);
+    v->merit.values[BT_MERIT_L2] = v->plan.peak_bytes[BT_LEVEL_L2] + bytes;
+    v->is_small = tensors <= BT_MAX_TENSORS && bytes <= BT_PROGRAM_LIMIT;
     return BT_OK;
 }
 
-static bool variant_is_better(const variant *a, const variant *b) {
-    uint64_t a_peak = a->plan.peak_bytes[BT_LEVEL_L2], b_peak = b->plan.peak_bytes[BT_LEVEL_L2];
-    if (a_peak != b_peak) {
-        return a_peak < b_peak;
+static const bt_partition partitions[] = {
+    {1, 0, 0},     {2, 0, 4096},  {4, 0, 4096},  {8, 0, 4096},  {16, 0, 4096}, {16, 2, 4096},
+    {16, 4, 4096}, {16, 6, 4096}, {16, 2, 8192}, {16, 4, 8192}, {16, 6, 8192}};
+#define BT_PARTITIONS (sizeof partitions / sizeof partitions[0])
+
+/* Of the variants that promise most, so many are planned. */
+#define BT_PLANNED_VARIANTS 3u
+
+/* The most promising variant that has not been planned, or NULL; one like another is left out. */
+static variant *most_promising(variant *variants, uint32_t count, const bool *done,
+                               uint64_t most_macs) {
+    variant *best = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        bool repeats = false;
+        for (uint32_t k = 0; k < i; k++) {
+            repeats = repeats || memcmp(&variants[k].estimate, &variants[i].estimate,
+                                        sizeof variants[i].estimate) == 0;
+        }
+        if (!done[i] && !repeats && (i == 0 || variants[i].macs <= most_macs) &&
+            (best == NULL || bt_merit_is_better(&variants[i].estimate, &best->estimate))) {
+            best = &variants[i];
+        }
     }
-    uint32_t a_count = a->training.ir.sequences[BT_SEQUENCE_TRAIN].count;
-    uint32_t b_count = b->training.ir.sequences[BT_SEQUENCE_TRAIN].count;
-    return a->macs != b->macs ? a->macs < b->macs : a_count < b_count;
+    return best;
 }
 
-/* The variant with the least L2, then the fewest multiply-adds and instructions, of those with at
- * most most_macs. */
+/* Plans the first variant, which takes no more instructions than it must, and the most promising of
+ * the others; *best is the best of them. */
+static bt_status plan_variants(variant *variants, uint32_t count, const bt_target *target,
+                               const bt_passes *passes, uint64_t most_macs, variant *best) {
+    bool done[BT_PARTITIONS] = {false};
+    variant *next = &variants[0];
+    for (uint32_t planned = 0; planned <= BT_PLANNED_VARIANTS && next != NULL; planned++) {
+        BT_TRY(variant_plan(target, passes, next));
+        if (planned == 0 || (next->is_small && bt_merit_is_better(&next->merit, &best->merit))) {
+            variant swapped = *best;
+            *best = *next;
+            *next = swapped;
+            next->estimate = best->estimate;
+        }
+        done[next - variants] = true;
+        next = most_promising(variants, count, done, most_macs);
+    }
+    return BT_OK;
+}
+
+/* The variant with the least L2, then the fewest multiply-adds, of those with at most most_macs. */
 static bt_status search_variants(const bt_model *model, const bt_training_options *options,
                                  const bt_target *target, const bt_passes *passes,
                                  uint64_t most_macs, variant *best) {
-    static const bt_partition partitions[] = {
-        {1, 0, 0},     {2, 0, 4096},  {4, 0, 4096},  {8, 0, 4096},  {16, 0, 4096}, {16, 2, 4096},
-        {16, 4, 4096}, {16, 6, 4096}, {16, 2, 8192}, {16, 4, 8192}, {16, 6, 8192}};
-    uint32_t count = passes->chains ? sizeof partitions / sizeof partitions[0] : 1;
-    for (uint32_t i = 0; i < 2 * count; i++) {
-        variant next = {0};
-        bool recompute = i % 2 == 1;
-        if (recompute && !passes->recompute) {
-            continue;
-        }
-        bt_status status = variant_make(model, options, target, passes, &partitions[i / 2],
-                                        recompute, most_macs, &next);
-        if (status == BT_OK && (i == 0 || (next.is_small && next.macs <= most_macs &&
-                                           variant_is_better(&next, best)))) {
-            variant swapped = *best;
-            *best = next;
-            next = swapped;
-        }
-        variant_free(&next);
-        BT_TRY(status);
+    variant variants[BT_PARTITIONS] = {0};
+    uint32_t count = passes->chains ? BT_PARTITIONS : 1;
+    bt_status status = BT_OK;
+    for (uint32_t i = 0; i < count && status == BT_OK; i++) {
+        status =
+            variant_build(model, options, target, passes, &partitions[i], most_macs, &variants[i]);
     }
-    return BT_OK;
+    if (status == BT_OK) {
+        status = plan_variants(variants, count, target, passes, most_macs, best);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        variant_free(&variants[i]);
+    }
+    return status;
 }
 
 /* Computes more than its share again only if nothing fits otherwise. */

@@ -13,7 +13,8 @@
 /*
  * types: one letter per operand, upper case if the instruction writes it: f F32, i I32, u U8 or
  * U16, h F32 or F16, s F32 that may be the same bytes as the S of its instruction, which then works
- * in place. optional: bit per operand that may be absent.
+ * in place, a any dtype in any level.
+ * optional: bit per operand that may be absent.
  */
 typedef struct bt_signature {
     const char *types;
@@ -61,6 +62,8 @@ static const bt_signature signatures[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_FOLD] = {"fF", 0, 5},
     [BT_OPCODE_NORM_APPLY] = {"sfffS", 1u << 1 | 1u << 2, 6},
     [BT_OPCODE_NORM_GRAD_SUMS] = {"ffffF", 1u << 2, 6},
+    [BT_OPCODE_TRANSFER] = {"aA", 0, BT_ANY_COUNT},
+    [BT_OPCODE_WAIT] = {"", 0, 0},
     [BT_OPCODE_NORM_GRAD_APPLY] = {"ssfffS", 1u << 2, 6},
     [BT_OPCODE_CONVERT] = {"hH", 0, 1},
     [BT_OPCODE_SIGN_MASK] = {"fU", 0, 0},
@@ -74,12 +77,20 @@ static uint32_t type_fits(char type, uint32_t dtype) {
     case 'u':
     case 'U':
         return dtype == BT_DTYPE_U8 || dtype == BT_DTYPE_U16;
+    case 'a':
+    case 'A':
+        return 1;
     case 'h':
     case 'H':
         return dtype == BT_DTYPE_F32 || dtype == BT_DTYPE_F16;
     default:
         return dtype == BT_DTYPE_F32;
     }
+}
+
+/* Kernels reach L1 and L2 only: L3 is behind a DMA. */
+static uint32_t level_fits(char type, uint32_t level) {
+    return type == 'a' || type == 'A' || level != BT_LEVEL_L3;
 }
 
 static uint32_t is_written(char type) { return 'A' <= type && type <= 'Z'; }
@@ -376,6 +387,28 @@ static uint32_t check_loss(const bt_call *call) {
            elements_are(call, 3, samples * (uint64_t)call->attribute[0]);
 }
 
+/* One side is in L1 and copied whole; the rows on the other side lie inside its tensor. */
+static uint32_t check_transfer(const bt_call *call) {
+    const int32_t *a = call->attribute;
+    uint32_t near = call->tensor[0]->level == BT_LEVEL_L1 ? 0 : 1;
+    const bt_tensor *l1 = call->tensor[near], *other = call->tensor[1 - near];
+    uint64_t elements = bt_tensor_elements(l1);
+    uint64_t last; /* element behind the last row, from the first on */
+    if (l1->level != BT_LEVEL_L1 || other->level == BT_LEVEL_L1 || l1->dtype != other->dtype ||
+        elements * bt_dtype_bytes(l1->dtype) > BT_TRANSFER_MAX_BYTES) {
+        return 0;
+    }
+    if (call->attribute_count == 1) {
+        last = elements;
+    } else if (call->attribute_count == 4 && attribute_product(call, 1, 2) == elements &&
+               a[3] >= a[2]) {
+        last = (uint64_t)(a[1] - 1) * (uint64_t)a[3] + (uint64_t)a[2];
+    } else {
+        return 0;
+    }
+    return a[0] >= 0 && (uint64_t)a[0] + last <= bt_tensor_elements(other);
+}
+
 static uint32_t shapes_fit(const bt_call *call) {
     const bt_tensor *const *t = call->tensor;
     const int32_t *a = call->attribute;
@@ -466,6 +499,10 @@ static uint32_t shapes_fit(const bt_call *call) {
         return check_loss(call) && elements_equal(call, 0, 1);
     case BT_OPCODE_ZERO:
         return 1;
+    case BT_OPCODE_TRANSFER:
+        return check_transfer(call);
+    case BT_OPCODE_WAIT:
+        return 1;
     case BT_OPCODE_CONVERT:
         return t[0]->dtype != t[1]->dtype && elements_equal(call, 0, 1) &&
                within(a[0], -BT_MAX_SCALE, BT_MAX_SCALE);
@@ -504,8 +541,8 @@ bt_fault bt_call_check(const bt_call *call) {
             if ((signature->optional >> i & 1u) == 0) {
                 return BT_FAULT_OPERAND;
             }
-        } else if (!type_fits(signature->types[i], tensor->dtype) || tensor->level == BT_LEVEL_L3) {
-            /* Kernels reach L1 and L2 only: L3 is behind a DMA. */
+        } else if (!type_fits(signature->types[i], tensor->dtype) ||
+                   !level_fits(signature->types[i], tensor->level)) {
             return BT_FAULT_OPERAND;
         }
     }

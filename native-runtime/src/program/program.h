@@ -19,8 +19,9 @@
 #include <stdint.h>
 
 #define BT_PROGRAM_MAGIC 0x52505442u /* "BTPR" */
-#define BT_PROGRAM_VERSION 1u
+#define BT_PROGRAM_VERSION 2u
 
+#define BT_PROGRAM_LIMIT 131072u /* bytes that every device has room for */
 #define BT_PROGRAM_MAX_RANK 5
 #define BT_MAX_OPERANDS 8
 #define BT_MAX_CALL_ATTRIBUTES 16
@@ -29,6 +30,9 @@
 
 /* Arenas, by memory level. */
 enum { BT_LEVEL_L1 = 0, BT_LEVEL_L2 = 1, BT_LEVEL_L3 = 2, BT_LEVEL_COUNT = 3 };
+
+/* Bytes of one transfer at most: the DMA engine's length register has 17 bits. */
+#define BT_TRANSFER_MAX_BYTES 131071u
 
 /* F16, IEEE half precision, is for keeping only: CONVERT makes F32 of it, with which all else
  * computes. */
@@ -153,9 +157,17 @@ typedef struct bt_tensor {
                                                holds the numbers times 2^exponent */                  \
     X(SIGN_MASK, "sign_mask")               /* x mask; U8: bit e % 8 of byte e / 8 is x[e] > 0 */     \
     X(MASK_GRAD, "mask.grad")               /* mask dy dx | slope where the bit is 0; it is 1         \
-                                               elsewhere: the gradient of a (leaky) ReLU */
+                                               elsewhere: the gradient of a (leaky) ReLU */           \
+    X(TRANSFER, "transfer") /* src dst | offset, or offset rows row_length stride */                  \
+    X(WAIT, "wait")         /* none */
 
 /*
+ * TRANSFER starts a copy by DMA between a tensor in L1, which is dense and copied whole, and a part
+ * of a tensor of the same dtype in L2 or L3: as many elements from element offset on, or rows of
+ * row_length elements, stride elements apart. Nobody may touch the bytes on either side before a
+ * WAIT, which ends when every transfer that was started has. Kernels reach L1 and L2; what is in L3
+ * is reached by transfers alone.
+ *
  * norm attributes (group, layer and instance normalisation): rows, row_length, groups, channels per
  * group, span, epsilon. Rows are contiguous and normalised one by one; element e of row r uses
  * parameter (r % groups) * channels_per_group + e / span; row_length = channels_per_group * span.

@@ -109,8 +109,12 @@ uint32_t bt_ir_tensor_new(bt_ir *ir, bt_residence residence, uint32_t dtype, con
         return BT_NO_TENSOR;
     }
     uint32_t index = ir->tensor_count++;
-    ir->tensors[index] = (bt_ir_tensor){
-        .shape = *shape, .dtype = dtype, .storage = index, .residence = residence, .name = text};
+    ir->tensors[index] = (bt_ir_tensor){.shape = *shape,
+                                        .dtype = dtype,
+                                        .storage = index,
+                                        .residence = residence,
+                                        .level = BT_LEVEL_L2,
+                                        .name = text};
     return index;
 }
 
@@ -217,6 +221,8 @@ static const char *const access_of[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_APPLY] = "rrrrw",
     [BT_OPCODE_NORM_GRAD_SUMS] = "rrrrw",
     [BT_OPCODE_NORM_GRAD_APPLY] = "rrrrrw",
+    [BT_OPCODE_TRANSFER] = "rw",
+    [BT_OPCODE_WAIT] = "",
     [BT_OPCODE_CONVERT] = "rw",
     [BT_OPCODE_SIGN_MASK] = "rw",
     [BT_OPCODE_MASK_GRAD] = "rrw",

@@ -22,6 +22,8 @@ typedef struct bt_ir_tensor {
     uint32_t storage;       /* the tensor whose bytes it shares; itself if none */
     uint32_t offset;        /* bytes from the start of the storage */
     bt_residence residence; /* of a storage */
+    uint32_t level;         /* home of a storage, BT_LEVEL_…; L2 until the planner decides */
+    bool is_tile;           /* a storage in L1 that holds a copy while instructions need it */
     char *name;             /* NULL for a nameless one */
 } bt_ir_tensor;
 
