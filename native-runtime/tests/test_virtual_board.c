@@ -843,16 +843,6 @@ static void blocks_survive_fast_and_slow_cables(void) {
 
 /* ----------------------------------------------------------------------------------------- main */
 
-static int skip(const char *why) {
-    const char *required = getenv("BIOTRAIN_REQUIRE_TOOLS");
-    if (required != NULL && strcmp(required, "1") == 0) {
-        printf("FAILED: %s, but BIOTRAIN_REQUIRE_TOOLS is 1\n0 passed, 1 failed\n", why);
-        return 1;
-    }
-    printf("skipped: %s\n0 passed, 0 failed, 1 skipped\n", why);
-    return 0;
-}
-
 static bool read_firmware(void) {
     static uint8_t bytes[1 << 20];
     FILE *file = fopen(BT_BOARD_FIRMWARE, "rb");

@@ -263,7 +263,7 @@ bt_status bt_program_compile_with(const bt_model *model, const bt_training_optio
                                   const bt_target *target, const bt_passes *passes,
                                   bt_program **out) {
     variant chosen = {0};
-    bt_program *program = calloc(1, sizeof *program);
+    bt_program *program = bt_program_new();
     bt_status status =
         program != NULL
             ? compile_program(model, options, target, passes, &chosen, program)
@@ -283,5 +283,5 @@ bt_status bt_program_compile(const bt_model *model, const bt_training_options *o
     BT_REQUIRE_SIZE(options);
     BT_REQUIRE_SIZE(target);
     BT_REQUIRE(out);
-    return bt_program_compile_with(model, options, target, &bt_passes_all, out);
+    return bt_program_compile_rewritten(model, options, target, &bt_passes_all, out);
 }

@@ -17,9 +17,14 @@ typedef struct bt_passes {
 
 extern const bt_passes bt_passes_all, bt_passes_none;
 
-/* bt_program_compile with these passes; the arguments are valid. */
+/* Compiles a network as it is, with these passes; the arguments are valid. */
 bt_status bt_program_compile_with(const bt_model *model, const bt_training_options *options,
                                   const bt_target *target, const bt_passes *passes,
                                   bt_program **out);
+
+/* The same with the passes that rewrite the network, which the options ask for. */
+bt_status bt_program_compile_rewritten(const bt_model *model, const bt_training_options *options,
+                                       const bt_target *target, const bt_passes *passes,
+                                       bt_program **out);
 
 #endif

@@ -18,6 +18,14 @@ static const bt_target targets[] = {
      .l2_bytes = 1310720,
      .l3_bytes = 0,
      .name = "gap9-l2-only"},
+    /* GVSOC's open target: 64 KiB of L1 less stacks; a slice of L2 stands in for external memory.
+     */
+    {.struct_size = sizeof(bt_target),
+     .cores = 8,
+     .l1_bytes = 49088,
+     .l2_bytes = 720896,
+     .l3_bytes = 589824,
+     .name = "pulp-open"},
     {.struct_size = sizeof(bt_target),
      .cores = 8,
      .l1_bytes = 0,
@@ -35,6 +43,6 @@ bt_status bt_target_find(const char *name, bt_target *out) {
             return BT_OK;
         }
     }
-    BT_FAIL(BT_ERROR_ARGUMENT, "There is no target '%s'; gap9, gap9-l2-only and host are known.",
-            name);
+    BT_FAIL(BT_ERROR_ARGUMENT,
+            "There is no target '%s'; gap9, gap9-l2-only, pulp-open and host are known.", name);
 }

@@ -50,9 +50,8 @@ static bt_status check_batch_norm(const bt_emitter *emitter) {
             emitter->options->micro_batch == 1) {
             BT_FAIL(BT_ERROR_UNSUPPORTED,
                     "BatchNorm '%s' cannot train its statistics with micro_batch 1, because the "
-                    "statistics of one sample say nothing about a batch; freeze batch "
-                    "normalisation, use a micro_batch of 2 or more, or use a network with "
-                    "GroupNorm.",
+                    "statistics of one sample say nothing about a batch; use a micro_batch of 2 or "
+                    "more, or one of the passes freeze-batch-norm and batch-norm-to-group-norm.",
                     node->name);
         }
     }
@@ -84,12 +83,16 @@ static bt_status check_output(const bt_emitter *emitter, bt_training *training) 
     return BT_OK;
 }
 
-/* Gradients are needed by trainable parameters, the input if asked for, and all on the way. */
+/*
+ * Gradients are needed by trainable parameters, the input if asked for, and all on the way; without
+ * the pass dead-gradients everything is given one that could have one.
+ */
 static void mark_gradients(bt_emitter *emitter) {
     const bt_model *model = emitter->model;
     for (uint32_t i = 0; i < model->value_count; i++) {
+        bool dead = (model->values[i].roles & BT_ROLE_STATISTIC) != 0 || !emitter->live[i];
         emitter->needs_gradient[i] =
-            emitter->trainable[i] ||
+            emitter->trainable[i] || (emitter->options->dead_gradients == 0 && !dead) ||
             (i == model->input && emitter->live[i] && emitter->options->input_gradient == 1);
     }
     for (uint32_t i = 0; i < model->node_count; i++) {

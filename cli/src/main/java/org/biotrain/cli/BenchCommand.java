@@ -39,6 +39,7 @@ import picocli.CommandLine.Option;
                     + " losses.",
             "A device that counts instructions (qemu:?icount=on) runs one optimizer step more, for instructions per"
                     + " sample: of all cores together, and of the slowest core between two barriers (critical)."
+                    + " With gvsoc: the latter are cycles."
         },
         footerHeading = "%nExamples:%n",
         footer = {
@@ -101,8 +102,9 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
      * @param linkMsPerStep transfers per optimizer step, milliseconds
      * @param uploadBytesPerS of windows to the device
      * @param stashDeviation what keeping maps in half precision does to the loss; null without --fp16-stash
+     * @param cyclesPerSample the chip's cycles per training sample; null where the device is no chip
      * @param instructionsPerSample machine instructions of all cores; null where the device does not count
-     * @param criticalInstructionsPerSample of the slowest core between two barriers
+     * @param criticalInstructionsPerSample of the slowest core between two barriers; cycles with gvsoc:
      * @param instructionsPerMac instructionsPerSample by macsPerSample
      * @param opcodes the same by program instruction
      */
@@ -126,6 +128,7 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
             double uploadBytesPerS,
             Memory memory,
             @Nullable StashDeviation stashDeviation,
+            @Nullable Double cyclesPerSample,
             @Nullable Double instructionsPerSample,
             @Nullable Double criticalInstructionsPerSample,
             @Nullable Double instructionsPerMac,
@@ -210,7 +213,7 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
             session.upload(samples(network, session.plan().outputElements()));
             double uploadRate = rate(empty, session.statistics());
             // Before any timed step: how many of those there are depends on the machine, and counts on the weights.
-            List<Opcode> opcodes = device.contains(COUNTING) ? count(session) : null;
+            List<Opcode> opcodes = device.contains(COUNTING) || device.startsWith("gvsoc:") ? count(session) : null;
             session.fit(new Stopwatch(WARM_UP_PART * seconds));
             Statistics before = session.statistics();
             Stopwatch stopwatch = new Stopwatch(seconds);
@@ -262,7 +265,8 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
     }
 
     private Samples samples(Model network, int classes) {
-        int count = Math.ceilDiv(WINDOWS, batch) * batch;
+        // A simulated chip holds and trains few.
+        int count = DeviceClock.isThatOfAChip(device) ? batch : Math.ceilDiv(WINDOWS, batch) * batch;
         int length = Arrays.stream(network.inputShape()).reduce(1, Math::multiplyExact);
         Random random = new Random(1);
         float[] inputs = new float[Math.multiplyExact(count, length)];
@@ -325,6 +329,7 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
                         plan.persistentBytes(),
                         plan.programBytes()),
                 deviation,
+                DeviceClock.cyclesPerSample(opened, microBatch, before, after),
                 sum(opcodes, Opcode::instructionsPerSample, 1),
                 sum(opcodes, Opcode::criticalInstructionsPerSample, 1),
                 sum(opcodes, Opcode::instructionsPerSample, plan.trainingMacs()),
@@ -371,11 +376,15 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
                     result.stashDeviation.greatestLoss(),
                     result.stashDeviation.steps());
         }
+        if (result.cyclesPerSample != null) {
+            out.printf("cycles      %.0f per sample%n", result.cyclesPerSample);
+        }
         if (result.opcodes != null) {
             out.printf(
                     "instructions per sample %.0f, critical %.0f, per MAC %.2f%n",
                     result.instructionsPerSample, result.criticalInstructionsPerSample, result.instructionsPerMac);
-            Table table = new Table("instruction", "per sample", "critical");
+            Table table =
+                    new Table("instruction", "per sample", result.cyclesPerSample == null ? "critical" : "cycles");
             result.opcodes.forEach(opcode -> table.row(
                     opcode.name(),
                     "%.0f".formatted(opcode.instructionsPerSample()),
