@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan/advice.h"
 #include "plan/compile.h"
 #include "plan/program_object.h"
 #include "plan/writer.h"
@@ -13,30 +14,6 @@
 
 const bt_passes bt_passes_all = {.recompute = true, .l1_homes = true, .chains = true};
 const bt_passes bt_passes_none = {0};
-
-static bt_status check_capacity(const bt_memory_plan *plan, const bt_training_options *options,
-                                const bt_target *target) {
-    if (plan->peak_bytes[BT_LEVEL_L2] <= target->l2_bytes) {
-        return BT_OK;
-    }
-    BT_FAIL(BT_ERROR_CAPACITY,
-            "The training program needs %llu bytes of L2 (%llu of them for "
-            "weights, gradients and "
-            "optimizer state), but the target %s has %u; use %sshorter windows, "
-            "fewer filters, or "
-            "an update scheme that trains less.",
-            (unsigned long long)plan->peak_bytes[BT_LEVEL_L2],
-            (unsigned long long)plan->persistent_bytes, target->name, target->l2_bytes,
-            options->micro_batch > 1 ? "a smaller micro_batch, " : "");
-}
-
-static uint64_t macs_of(const bt_ir *ir, uint32_t sequence) {
-    uint64_t macs = 0;
-    for (uint32_t i = 0; i < ir->sequences[sequence].count; i++) {
-        macs += bt_instruction_macs(ir, &ir->sequences[sequence].instructions[i]);
-    }
-    return macs;
-}
 
 /* Copies the parameters' initial values into the handle. */
 static bt_status keep_initial_values(const bt_model *model, const bt_training *training,
@@ -74,8 +51,8 @@ static void describe_training(const bt_training *training, uint32_t micro_batch,
     info->output_elements = training->output_elements;
     info->trainable_parameters = (uint32_t)training->trainable_parameters;
     info->parameters = training->parameters;
-    info->forward_macs = macs_of(&training->ir, BT_SEQUENCE_EVALUATE) / micro_batch;
-    info->training_macs = macs_of(&training->ir, BT_SEQUENCE_TRAIN) / micro_batch;
+    info->forward_macs = bt_sequence_macs(&training->ir, BT_SEQUENCE_EVALUATE) / micro_batch;
+    info->training_macs = bt_sequence_macs(&training->ir, BT_SEQUENCE_TRAIN) / micro_batch;
 }
 
 static void describe_plan(const bt_training *training, const bt_memory_plan *plan,
@@ -97,7 +74,6 @@ static bt_status assemble(const bt_model *model, const bt_training *training,
                           const bt_target *target, uint32_t *table_index, bt_program *program) {
     const uint32_t arenas[BT_LEVEL_COUNT] = {target->l1_bytes, target->l2_bytes, target->l3_bytes};
     uint32_t size;
-    BT_TRY(check_capacity(plan, options, target));
     BT_TRY(bt_program_write(training, plan, options, table_index, &program->bytes, &size));
     program->size = size;
     /* A program that its own validator refuses is a defect here, not the user's mistake. */
@@ -115,8 +91,11 @@ typedef struct variant {
     bt_training training;
     bt_recomputations recomputations;
     bt_memory_plan plan;
-    uint64_t macs; /* of TRAIN */
-    bool is_small; /* enough for a device to load */
+    uint32_t parts;         /* of its chains */
+    uint64_t whole_macs;    /* of TRAIN before recomputation */
+    uint64_t macs;          /* of TRAIN */
+    uint64_t unparted_peak; /* of L2 if its chains ran in one piece */
+    bool is_small;          /* enough for a device to load */
 } variant;
 
 static void variant_free(variant *v) {
@@ -131,12 +110,14 @@ static bt_status variant_make(const bt_model *model, const bt_training_options *
                               uint64_t most_macs, variant *out) {
     BT_TRY(bt_training_build_in_parts(model, options, parts, &out->training));
     bt_ir *ir = &out->training.ir;
-    uint64_t macs = macs_of(ir, BT_SEQUENCE_TRAIN);
+    uint64_t macs = bt_sequence_macs(ir, BT_SEQUENCE_TRAIN);
     if (passes->recompute) {
         uint64_t budget = macs < most_macs ? most_macs - macs : 0;
         BT_TRY(bt_recompute(ir, budget, &out->recomputations));
     }
-    out->macs = macs_of(ir, BT_SEQUENCE_TRAIN);
+    out->parts = parts;
+    out->whole_macs = macs;
+    out->macs = bt_sequence_macs(ir, BT_SEQUENCE_TRAIN);
     BT_TRY(bt_memory_plan_make(ir, passes->l1_homes ? target->l1_bytes : 0, &out->plan));
     uint32_t tensors, bytes;
     BT_TRY(bt_program_measure(ir, &out->plan, &tensors, &bytes));
@@ -155,6 +136,7 @@ static bt_status search_variants(const bt_model *model, const bt_training_option
                                  uint64_t most_macs, variant *best) {
     static const uint32_t parts[] = {1, 2, 4, 8, 16};
     uint32_t count = passes->chains ? sizeof parts / sizeof parts[0] : 1;
+    uint64_t unparted_peak = 0;
     for (uint32_t i = 0; i < count; i++) {
         variant next = {0};
         bt_status status = variant_make(model, options, target, passes, parts[i], most_macs, &next);
@@ -166,7 +148,9 @@ static bt_status search_variants(const bt_model *model, const bt_training_option
         }
         variant_free(&next);
         BT_TRY(status);
+        unparted_peak = i == 0 ? best->plan.peak_bytes[BT_LEVEL_L2] : unparted_peak;
     }
+    best->unparted_peak = unparted_peak;
     return BT_OK;
 }
 
@@ -184,21 +168,91 @@ static bt_status choose_variant(const bt_model *model, const bt_training_options
     return BT_OK;
 }
 
+/* What the passes of the chosen variant bought. */
+static bt_status record_decisions(const bt_model *model, const variant *v, uint64_t plain_macs,
+                                  bt_decisions *out) {
+    const bt_ir *ir = &v->training.ir;
+    const uint64_t *peak = v->plan.peak_bytes;
+    if (v->parts > 1) {
+        BT_TRY(bt_decision_add(out, "chains", v->unparted_peak - peak[BT_LEVEL_L2],
+                               v->whole_macs - plain_macs,
+                               "Convolutions and what treats their channels one by one run in up "
+                               "to %u parts of the channels.",
+                               v->parts));
+    }
+    for (uint32_t i = 0; i < v->recomputations.count; i++) {
+        const bt_recomputation *made = &v->recomputations.entries[i];
+        BT_TRY(bt_decision_add(out, "recompute", made->saved_bytes, made->macs,
+                               "The output %s of %s (%s) is computed again, not kept.",
+                               bt_shape_print(&made->shape).text,
+                               made->node < model->node_count ? model->nodes[made->node].name : "?",
+                               bt_opcode_name(made->opcode)));
+    }
+    if (peak[BT_LEVEL_L1] > 0) {
+        bt_memory_plan without;
+        BT_TRY(bt_memory_plan_make(ir, 0, &without));
+        uint64_t saved = without.peak_bytes[BT_LEVEL_L2] - peak[BT_LEVEL_L2];
+        bt_memory_plan_free(&without);
+        BT_TRY(bt_decision_add(out, "homes", saved, 0,
+                               "Tensors that lie in L1 for their whole life take %llu bytes there.",
+                               (unsigned long long)peak[BT_LEVEL_L1]));
+    }
+    return BT_OK;
+}
+
+/* The variant and its report, whether it fits the target or not. */
+static bt_status plan_variant(const bt_model *model, const bt_training_options *options,
+                              const bt_target *target, const bt_passes *passes, variant *v,
+                              bt_program_info *info, bt_plan **out) {
+    bt_training plain;
+    bt_decisions decisions = {0};
+    BT_TRY(bt_training_build(model, options, &plain));
+    describe_training(&plain, options->micro_batch, info);
+    uint64_t plain_macs = bt_sequence_macs(&plain.ir, BT_SEQUENCE_TRAIN);
+    bt_training_free(&plain);
+    BT_TRY(choose_variant(model, options, target, passes, plain_macs, v));
+    bt_report_source source = {.model = model,
+                               .training = &v->training,
+                               .memory = &v->plan,
+                               .target = target,
+                               .micro_batch = options->micro_batch};
+    bt_status status = record_decisions(model, v, plain_macs, &decisions);
+    if (status == BT_OK) {
+        status = bt_report_make(&source, &decisions, out);
+    }
+    bt_decisions_free(&decisions);
+    return status;
+}
+
+bt_status bt_plan_make(const bt_model *model, const bt_training_options *options,
+                       const bt_target *target, const bt_passes *passes, bt_plan **out) {
+    variant chosen = {0};
+    bt_program_info info;
+    uint32_t tensors;
+    bt_status status = plan_variant(model, options, target, passes, &chosen, &info, out);
+    if (status == BT_OK) {
+        status = bt_program_measure(&chosen.training.ir, &chosen.plan, &tensors,
+                                    &(*out)->info.program_bytes);
+    }
+    variant_free(&chosen);
+    return status;
+}
+
 static bt_status compile_program(const bt_model *model, const bt_training_options *options,
                                  const bt_target *target, const bt_passes *passes, variant *v,
                                  bt_program *program) {
-    bt_training plain;
-    BT_TRY(bt_training_build(model, options, &plain));
-    describe_training(&plain, options->micro_batch, &program->info);
-    uint64_t plain_macs = macs_of(&plain.ir, BT_SEQUENCE_TRAIN);
-    bt_training_free(&plain);
-    BT_TRY(choose_variant(model, options, target, passes, plain_macs, v));
+    BT_TRY(plan_variant(model, options, target, passes, v, &program->info, &program->plan));
+    if (!bt_plan_fits(program->plan)) {
+        BT_TRY(bt_advise(model, options, target, passes, program->plan));
+        BT_FAIL(BT_ERROR_CAPACITY, "%s", program->plan->advice);
+    }
     uint32_t *table_index = malloc(v->training.ir.tensor_count * sizeof *table_index);
     bt_status status =
         table_index != NULL
             ? assemble(model, &v->training, &v->plan, options, target, table_index, program)
             : bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to compile a program.");
     free(table_index);
+    program->plan->info.program_bytes = (uint32_t)program->size;
     program->recomputations = v->recomputations;
     v->recomputations = (bt_recomputations){0};
     return status;

@@ -23,6 +23,7 @@ struct bt_program {
     uint32_t initial_count; /* 0 for a program from bytes */
     bt_initial_value *initial;
     bt_recomputations recomputations; /* empty for a program from bytes */
+    bt_plan *plan;                    /* NULL for a program from bytes */
 };
 
 /* Validates bytes for arenas of these sizes; the sentence says which instruction is wrong. */

@@ -108,6 +108,7 @@ static uint32_t make_again(rewriter *r, uint32_t chosen) {
             again.operands[k] = copy_tensor(r, tensor);
         }
     }
+    r->out->node = again.node;
     bt_ir_emit(r->out, BT_SEQUENCE_TRAIN, again.opcode, again.operand_count, again.operands,
                again.attribute_count, again.attributes);
     r->times[chosen]++;
@@ -124,6 +125,7 @@ static void rewrite_sequence(rewriter *r) {
         for (uint32_t k = 0; i > r->recompute->turn && k < instruction.operand_count; k++) {
             instruction.operands[k] = read_instead(r, instruction.operands[k], false);
         }
+        r->out->node = instruction.node;
         bt_ir_emit(r->out, BT_SEQUENCE_TRAIN, instruction.opcode, instruction.operand_count,
                    instruction.operands, instruction.attribute_count, instruction.attributes);
         r->before[i] = r->out->sequences[BT_SEQUENCE_TRAIN].count;
@@ -383,6 +385,7 @@ static bt_status record(recompute *c, const outcome *final, const uint32_t *time
         chosen->stash = stash;
         out->entries[out->count++] =
             (bt_recomputation){.opcode = writer->opcode,
+                               .node = writer->node,
                                .shape = ir->tensors[chosen->storage].shape,
                                .bytes = bt_ir_bytes(&ir->tensors[chosen->storage]),
                                .times = times[i],

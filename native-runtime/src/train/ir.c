@@ -8,7 +8,8 @@ void bt_ir_init(bt_ir *ir) {
                   .input = BT_NO_TENSOR,
                   .target = BT_NO_TENSOR,
                   .output = BT_NO_TENSOR,
-                  .loss = BT_NO_TENSOR};
+                  .loss = BT_NO_TENSOR,
+                  .node = BT_NO_NODE};
 }
 
 void bt_ir_free(bt_ir *ir) {
@@ -157,8 +158,10 @@ void bt_ir_emit(bt_ir *ir, uint32_t sequence, uint32_t opcode, uint32_t operand_
         return;
     }
     bt_instruction *instruction = &target->instructions[target->count++];
-    *instruction = (bt_instruction){
-        .opcode = opcode, .operand_count = operand_count, .attribute_count = attribute_count};
+    *instruction = (bt_instruction){.opcode = opcode,
+                                    .operand_count = operand_count,
+                                    .attribute_count = attribute_count,
+                                    .node = ir->node};
     memcpy(instruction->operands, operands, operand_count * sizeof *operands);
     if (attribute_count > 0) {
         memcpy(instruction->attributes, attributes, attribute_count * sizeof *attributes);
