@@ -116,7 +116,7 @@ static void mistakes_are_told_with_their_line(void) {
               "\"%s\": %s", mistakes[i].text, bt_error_message(0));
     }
     CHECK(bt_target_find("gap10", &target) == BT_ERROR_ARGUMENT, "gap10 is known");
-    CHECK(strstr(bt_error_message(0), "gap9, gap9-l2-only, host, pulp-open") != NULL, "%s",
+    CHECK(strstr(bt_error_message(0), "gap9-l2-only, gap9, host, pulp-open") != NULL, "%s",
           bt_error_message(0));
 }
 

@@ -378,7 +378,8 @@ typedef struct bt_plan_info {
     uint64_t persistent_bytes;
     uint64_t parameters;    /* elements, running statistics excluded */
     uint64_t forward_macs;  /* per sample */
-    uint64_t training_macs; /* per sample: forward and backward, what is computed again included */
+    uint64_t training_macs; /* per sample: forward and backward of the chosen scheme */
+    uint64_t planned_macs;  /* the same with what the plan computes again */
 } bt_plan_info;
 
 typedef enum bt_tensor_kind {

@@ -114,6 +114,7 @@ static const bt_abi_entry entries_of_abi[] = {
     BT_MEMBER(bt_plan_info, parameters),
     BT_MEMBER(bt_plan_info, forward_macs),
     BT_MEMBER(bt_plan_info, training_macs),
+    BT_MEMBER(bt_plan_info, planned_macs),
     BT_STRUCT(bt_plan_tensor),
     BT_MEMBER(bt_plan_tensor, struct_size),
     BT_MEMBER(bt_plan_tensor, kind),

@@ -215,7 +215,8 @@ static bt_status plan_variant(const bt_model *model, const bt_training_options *
                                .training = &v->training,
                                .memory = &v->plan,
                                .target = target,
-                               .micro_batch = options->micro_batch};
+                               .micro_batch = options->micro_batch,
+                               .training_macs = info->training_macs};
     bt_status status = record_decisions(model, v, plain_macs, &decisions);
     if (status == BT_OK) {
         status = bt_report_make(&source, &decisions, out);

@@ -165,7 +165,9 @@ bt_status bt_conventional_plan(const bt_model *model, const bt_training_options 
                                    .training = &training,
                                    .memory = &memory,
                                    .target = target,
-                                   .micro_batch = batch};
+                                   .micro_batch = batch,
+                                   .training_macs =
+                                       bt_sequence_macs(&training.ir, BT_SEQUENCE_TRAIN) / batch};
         status = report(&source, &memory, out);
         bt_training_free(&training);
     }

@@ -307,7 +307,8 @@ static void report_totals(const bt_report_source *source, uint32_t turn, bt_plan
     info->parameters = training->parameters;
     info->forward_macs =
         bt_sequence_macs(&training->ir, BT_SEQUENCE_EVALUATE) / source->micro_batch;
-    info->training_macs = bt_sequence_macs(&training->ir, BT_SEQUENCE_TRAIN) / source->micro_batch;
+    info->training_macs = source->training_macs;
+    info->planned_macs = bt_sequence_macs(&training->ir, BT_SEQUENCE_TRAIN) / source->micro_batch;
     for (uint32_t level = 0; level < BT_LEVEL_COUNT; level++) {
         info->peak_bytes[level] = source->memory->peak_bytes[level];
         info->lower_bound_bytes[level] = source->memory->lower_bound_bytes[level];

@@ -28,6 +28,7 @@ typedef struct bt_report_source {
     const bt_memory_plan *memory;
     const bt_target *target;
     uint32_t micro_batch;
+    uint64_t training_macs; /* per sample, without what is computed again */
 } bt_report_source;
 
 /* First and last time that a storage is touched, per sequence; see memory_plan.h for time. */

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-/* The files of native-runtime/targets, in the order of their names; CMake writes them in. */
+/* The files of native-runtime/targets, in the order of the files; CMake writes them in. */
 typedef struct bt_target_file {
     const char *name; /* without its ending */
     const char *text;

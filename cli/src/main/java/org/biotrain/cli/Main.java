@@ -32,6 +32,7 @@ import picocli.CommandLine.Command;
             EvaluateCommand.class,
             StudyCommand.class,
             InspectCommand.class,
+            PlanCommand.class,
             ModelsCommand.class,
             OpsCommand.class,
             VerifyCommand.class,
