@@ -28,6 +28,9 @@ static void run_sequence(bt_resident *resident, uint32_t sequence, const bt_step
     uint32_t level;
     run.machine.program = resident->program;
     run.machine.kernels = hal->kernels;
+    run.machine.dma_start = hal->dma_start;
+    run.machine.dma_wait = hal->dma_wait;
+    run.machine.context = hal->context;
     run.machine.profile = resident->profiling ? &resident->profile : NULL;
     for (level = 0; level < BT_LEVEL_COUNT; level++) {
         run.machine.arena[level] = hal->arena[level];
@@ -232,9 +235,32 @@ static void fetch_channel(bt_resident *resident, uint32_t scale_at, uint32_t dat
     }
 }
 
+/*
+ * Reads bytes that belong into any level, a piece at a time: L3's DMA reaches L2 only, where the
+ * buffers are. A piece travels while the last is copied.
+ */
+static void fetch_bytes(bt_resident *resident, uint32_t at, uint32_t bytes, uint8_t *to) {
+    const bt_hal *hal = resident->hal;
+    uint32_t buffer = 0;
+    uint32_t count = bytes < BT_FETCH_BYTES ? bytes : BT_FETCH_BYTES;
+    hal->l3_start(hal->context, at, resident->fetch[buffer], count);
+    while (bytes > 0) {
+        uint32_t next = bytes - count < BT_FETCH_BYTES ? bytes - count : BT_FETCH_BYTES;
+        hal->l3_wait(hal->context);
+        at += count;
+        if (next > 0) {
+            hal->l3_start(hal->context, at, resident->fetch[buffer ^ 1u], next);
+        }
+        __builtin_memcpy(to, resident->fetch[buffer], count);
+        to += count;
+        bytes -= count;
+        count = next;
+        buffer ^= 1u;
+    }
+}
+
 /* Brings a sample into slot of the input and target tensors. Returns 0 for a label out of range. */
 static uint32_t fetch_sample(bt_resident *resident, uint32_t index, uint32_t slot) {
-    const bt_hal *hal = resident->hal;
     const bt_program_header *program = resident->program;
     const bt_sample_layout *layout = &resident->sample;
     uint32_t at = store_base(resident) + index * layout->record_bytes;
@@ -244,7 +270,7 @@ static uint32_t fetch_sample(bt_resident *resident, uint32_t index, uint32_t slo
                    (size_t)slot * program->input_elements;
     uint8_t *target =
         tensor_data(resident, program->target_tensor) + (size_t)slot * layout->target_bytes;
-    bt_l3_read(hal, at, target, layout->target_bytes);
+    fetch_bytes(resident, at, layout->target_bytes, target);
     if (program->target_kind == BT_TARGET_CLASS) {
         uint32_t label;
         __builtin_memcpy(&label, target, sizeof label);
@@ -253,7 +279,7 @@ static uint32_t fetch_sample(bt_resident *resident, uint32_t index, uint32_t slo
         }
     }
     if (resident->format == BT_SAMPLE_FLOAT32) {
-        bt_l3_read(hal, data_at, input, layout->data_bytes);
+        fetch_bytes(resident, data_at, layout->data_bytes, (uint8_t *)input);
     } else {
         uint32_t length = program->input_elements / resident->channels;
         uint32_t channel;

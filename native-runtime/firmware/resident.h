@@ -22,6 +22,8 @@ typedef struct bt_resident_memory {
 
 /* Words of a piece of a recording on its way from L3. */
 #define BT_FETCH_WORDS 512u
+/* The same in bytes. */
+#define BT_FETCH_BYTES (4u * BT_FETCH_WORDS)
 
 typedef struct bt_resident {
     const bt_hal *hal;

@@ -52,6 +52,8 @@ static const char *const operand_access[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_APPLY] = "rrrrw",
     [BT_OPCODE_NORM_GRAD_SUMS] = "rrrrw",
     [BT_OPCODE_NORM_GRAD_APPLY] = "rrrrrw",
+    [BT_OPCODE_TRANSFER] = "rw",
+    [BT_OPCODE_WAIT] = "",
 };
 
 typedef struct arena {

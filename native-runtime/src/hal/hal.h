@@ -7,7 +7,7 @@
 #ifndef BT_HAL_H
 #define BT_HAL_H
 
-#include "kernels/kernel.h"
+#include "interp/interp.h"
 
 /* Runs on every core of the cluster at once. */
 typedef void (*bt_core_fn)(void *argument, const bt_team *team);
@@ -21,6 +21,14 @@ typedef struct bt_hal {
     uint32_t arena_bytes[BT_LEVEL_COUNT];
     /* Runs fn on all cores and returns when the last one has. Caller: the fabric controller. */
     void (*run_on_cores)(void *context, bt_core_fn fn, void *argument);
+    /*
+     * The cluster's DMA between L1 and L2 or L3, called by the team's first core while a job runs.
+     * dma_start begins one transfer, after all writes of the cluster before it; there may be any
+     * number under way, in any order. dma_wait returns when all of them are done. A platform whose
+     * DMA does not reach L3 from L1 goes through a buffer of its own in L2.
+     */
+    void (*dma_start)(void *context, const bt_dma *transfer);
+    void (*dma_wait)(void *context);
     /*
      * DMA from external memory (L3, byte offset) into L2: l3_start begins one transfer, l3_wait
      * returns when it is done. One at a time.

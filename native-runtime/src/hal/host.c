@@ -17,6 +17,8 @@
 
 #define BT_GUARD_BYTES 512u
 #define BT_GUARD_PATTERN 0x5Bu
+/* Transfers of the cluster's DMA under way at most; all are then done first. */
+#define BT_DMA_QUEUE 64u
 /* Turns of the waiting loop before a core sleeps: about 20 microseconds. */
 #define BT_SPIN_TURNS 400u
 
@@ -63,6 +65,8 @@ struct bt_host {
         void *to;
         uint32_t bytes;
     } transfer;
+    bt_dma dma[BT_DMA_QUEUE];
+    uint32_t dma_count;
     pthread_mutex_t doorbell;
     pthread_cond_t rung;     /* by the link, for the device */
     pthread_cond_t notified; /* by the device, for the link */
@@ -317,6 +321,48 @@ static void l3_write(void *context, uint32_t offset, const void *from, uint32_t 
     }
 }
 
+/* Whether a transfer stays inside both arenas and what one command can carry. */
+static bool dma_fits(const bt_host *host, const bt_dma *dma) {
+    const bt_arena *l1 = &host->arena[BT_LEVEL_L1];
+    const bt_arena *far = &host->arena[dma->level];
+    uint64_t bytes = (uint64_t)dma->rows * dma->row_bytes;
+    uint64_t end = dma->offset + (uint64_t)(dma->rows - 1) * dma->stride + dma->row_bytes;
+    uint64_t at = (uint64_t)((const uint8_t *)dma->l1 - l1->begin);
+    return bytes <= BT_TRANSFER_MAX_BYTES && at <= l1->bytes && bytes <= l1->bytes - at &&
+           end <= far->bytes;
+}
+
+static void dma_copy(bt_host *host, const bt_dma *dma) {
+    uint8_t *far = host->arena[dma->level].begin + dma->offset;
+    uint8_t *near = dma->l1;
+    if (!dma_fits(host, dma)) {
+        atomic_store(&host->damage, level_names[dma->level]);
+        return;
+    }
+    for (uint32_t row = 0; row < dma->rows; row++) {
+        memcpy(dma->to_l1 ? near : far, dma->to_l1 ? far : near, dma->row_bytes);
+        near += dma->row_bytes;
+        far += dma->stride;
+    }
+}
+
+/* As late as possible, latest first: a program that touches either side before it waits, or relies
+ * on an order of transfers, gives other results than one that moves bytes at once. */
+static void dma_wait(void *context) {
+    bt_host *host = context;
+    while (host->dma_count > 0) {
+        dma_copy(host, &host->dma[--host->dma_count]);
+    }
+}
+
+static void dma_start(void *context, const bt_dma *transfer) {
+    bt_host *host = context;
+    if (host->dma_count == BT_DMA_QUEUE) {
+        dma_wait(host);
+    }
+    host->dma[host->dma_count++] = *transfer;
+}
+
 /* --------------------------------------------------------------------------------- kernels */
 
 typedef struct bt_kernel_set {
@@ -384,6 +430,8 @@ bt_hal bt_host_hal(bt_host *host) {
         .arena_bytes = {host->arena[BT_LEVEL_L1].bytes, host->arena[BT_LEVEL_L2].bytes,
                         host->arena[BT_LEVEL_L3].bytes},
         .run_on_cores = run_on_cores,
+        .dma_start = dma_start,
+        .dma_wait = dma_wait,
         .l3_start = l3_start,
         .l3_wait = l3_wait,
         .l3_write = l3_write,

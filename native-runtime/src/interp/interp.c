@@ -1,5 +1,35 @@
 #include "interp/interp.h"
 
+static void start_transfer(const bt_machine *machine, const bt_call *call) {
+    uint32_t near = call->tensor[0]->level == BT_LEVEL_L1 ? 0 : 1;
+    const bt_tensor *far = call->tensor[1 - near];
+    uint32_t size = bt_dtype_bytes(far->dtype);
+    bt_dma transfer;
+    transfer.l1 = call->data[near];
+    transfer.level = far->level;
+    transfer.offset = far->offset + (uint32_t)call->attribute[3] * size;
+    transfer.rows = (uint32_t)call->attribute[0];
+    transfer.row_bytes = (uint32_t)call->attribute[1] * size;
+    transfer.stride = (uint32_t)call->attribute[2] * size;
+    transfer.to_l1 = near;
+    machine->dma_start(machine->context, &transfer);
+}
+
+/* One instruction on one core; the barrier that ends it lies behind. */
+static void execute(const bt_machine *machine, const bt_call *call, const bt_team *team) {
+    if (call->opcode == BT_OPCODE_TRANSFER) {
+        if (team->core == 0) {
+            start_transfer(machine, call);
+        }
+    } else if (call->opcode == BT_OPCODE_WAIT) {
+        if (team->core == 0) {
+            machine->dma_wait(machine->context);
+        }
+    } else {
+        machine->kernels[call->opcode](call, team);
+    }
+}
+
 void bt_interp_run(const bt_machine *machine, uint32_t sequence, const bt_step_scalars *scalars,
                    const bt_team *team) {
     const bt_program_header *program = machine->program;
@@ -15,11 +45,14 @@ void bt_interp_run(const bt_machine *machine, uint32_t sequence, const bt_step_s
         call.scalars = scalars;
         if (machine->profile != NULL) {
             machine->profile->opcode = call.opcode;
-            machine->kernels[call.opcode](&call, team);
+            execute(machine, &call, team);
             team->barrier(team->context); /* charges what was counted, also on a single core */
         } else {
-            machine->kernels[call.opcode](&call, team);
-            bt_team_barrier(team);
+            execute(machine, &call, team);
+            /* A transfer is started by the core that waits for it: nothing to agree on. */
+            if (call.opcode != BT_OPCODE_TRANSFER) {
+                bt_team_barrier(team);
+            }
         }
     }
 }

@@ -11,7 +11,8 @@
 
 /*
  * types: one letter per operand, upper case if the instruction writes it: f F32, i I32, u U8 or
- * U16, s F32 that may be the same bytes as the S of its instruction, which then works in place.
+ * U16, s F32 that may be the same bytes as the S of its instruction, which then works in place, a
+ * any dtype in any level.
  * optional: bit per operand that may be absent.
  */
 typedef struct bt_signature {
@@ -61,6 +62,8 @@ static const bt_signature signatures[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_APPLY] = {"sfffS", 1u << 1 | 1u << 2, 6},
     [BT_OPCODE_NORM_GRAD_SUMS] = {"ffffF", 1u << 2, 6},
     [BT_OPCODE_NORM_GRAD_APPLY] = {"fsfffS", 1u << 2, 6},
+    [BT_OPCODE_TRANSFER] = {"aA", 0, 4},
+    [BT_OPCODE_WAIT] = {"", 0, 0},
 };
 
 static uint32_t type_fits(char type, uint32_t dtype) {
@@ -70,9 +73,17 @@ static uint32_t type_fits(char type, uint32_t dtype) {
     case 'u':
     case 'U':
         return dtype == BT_DTYPE_U8 || dtype == BT_DTYPE_U16;
+    case 'a':
+    case 'A':
+        return 1;
     default:
         return dtype == BT_DTYPE_F32;
     }
+}
+
+/* Kernels reach L1 and L2 only: L3 is behind a DMA. */
+static uint32_t level_fits(char type, uint32_t level) {
+    return type == 'a' || type == 'A' || level != BT_LEVEL_L3;
 }
 
 static uint32_t is_written(char type) { return 'A' <= type && type <= 'Z'; }
@@ -362,6 +373,19 @@ static uint32_t check_loss(const bt_call *call) {
            elements_are(call, 3, samples * (uint64_t)call->attribute[0]);
 }
 
+/* One side is in L1 and copied whole; the rows on the other side lie inside its tensor. */
+static uint32_t check_transfer(const bt_call *call) {
+    const int32_t *a = call->attribute;
+    uint32_t near = call->tensor[0]->level == BT_LEVEL_L1 ? 0 : 1;
+    uint64_t elements = attribute_product(call, 0, 2);
+    uint32_t dtype = call->tensor[near]->dtype;
+    return call->tensor[near]->level == BT_LEVEL_L1 &&
+           call->tensor[1 - near]->level != BT_LEVEL_L1 && call->tensor[1 - near]->dtype == dtype &&
+           elements != 0 && elements_are(call, near, elements) &&
+           elements * bt_dtype_bytes(dtype) <= BT_TRANSFER_MAX_BYTES &&
+           (a[0] == 1 || a[2] >= a[1]) && blocks_fit(call, 1 - near, a[2], a[3]);
+}
+
 static uint32_t shapes_fit(const bt_call *call) {
     const bt_tensor *const *t = call->tensor;
     const int32_t *a = call->attribute;
@@ -451,6 +475,10 @@ static uint32_t shapes_fit(const bt_call *call) {
         return check_loss(call) && elements_equal(call, 0, 1);
     case BT_OPCODE_ZERO:
         return 1;
+    case BT_OPCODE_TRANSFER:
+        return check_transfer(call);
+    case BT_OPCODE_WAIT:
+        return 1;
     case BT_OPCODE_SGD:
         return elements_equal(call, 0, 2) && within(a[2], 0, 1);
     case BT_OPCODE_ADAM:
@@ -482,8 +510,8 @@ bt_fault bt_call_check(const bt_call *call) {
             if ((signature->optional >> i & 1u) == 0) {
                 return BT_FAULT_OPERAND;
             }
-        } else if (!type_fits(signature->types[i], tensor->dtype) || tensor->level == BT_LEVEL_L3) {
-            /* Kernels reach L1 and L2 only: L3 is behind a DMA. */
+        } else if (!type_fits(signature->types[i], tensor->dtype) ||
+                   !level_fits(signature->types[i], tensor->level)) {
             return BT_FAULT_OPERAND;
         }
     }

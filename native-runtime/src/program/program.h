@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define BT_PROGRAM_MAGIC 0x52505442u /* "BTPR" */
-#define BT_PROGRAM_VERSION 1u
+#define BT_PROGRAM_VERSION 2u
 
 #define BT_PROGRAM_MAX_RANK 5
 #define BT_MAX_OPERANDS 8
@@ -29,6 +29,9 @@
 
 /* Arenas, by memory level. */
 enum { BT_LEVEL_L1 = 0, BT_LEVEL_L2 = 1, BT_LEVEL_L3 = 2, BT_LEVEL_COUNT = 3 };
+
+/* Bytes of one transfer at most: the DMA engine's length register has 17 bits. */
+#define BT_TRANSFER_MAX_BYTES 131071u
 
 enum { BT_DTYPE_F32 = 0, BT_DTYPE_I32 = 1, BT_DTYPE_U16 = 2, BT_DTYPE_U8 = 3, BT_DTYPE_COUNT = 4 };
 
@@ -137,9 +140,17 @@ typedef struct bt_tensor {
                                                quantity */                                            \
     X(NORM_APPLY, "norm.apply")             /* x scale? bias? stats y | norm */                       \
     X(NORM_GRAD_SUMS, "norm.grad_sums")     /* x dy scale? stats partials | norm */                   \
-    X(NORM_GRAD_APPLY, "norm.grad_apply")   /* x dy scale? stats means dx | norm */
+    X(NORM_GRAD_APPLY, "norm.grad_apply")   /* x dy scale? stats means dx | norm */                   \
+    X(TRANSFER, "transfer")                 /* src dst | rows row_length stride offset */             \
+    X(WAIT, "wait")                         /* none */
 
 /*
+ * TRANSFER starts a copy by DMA between a tensor in L1, which is dense and copied whole, and rows
+ * of row_length elements, stride elements apart from element offset on, of a tensor of the same
+ * dtype in L2 or L3. Nobody may touch the bytes on either side before a WAIT, which ends when every
+ * transfer that was started has. Kernels reach L1 and L2; what is in L3 is reached by transfers
+ * alone.
+ *
  * norm attributes (group, layer and instance normalisation): rows, row_length, groups, channels per
  * group, span, epsilon. Rows are contiguous and normalised one by one; element e of row r uses
  * parameter (r % groups) * channels_per_group + e / span; row_length = channels_per_group * span.

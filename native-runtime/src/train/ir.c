@@ -220,6 +220,8 @@ static const char *const access_of[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_APPLY] = "rrrrw",
     [BT_OPCODE_NORM_GRAD_SUMS] = "rrrrw",
     [BT_OPCODE_NORM_GRAD_APPLY] = "rrrrrw",
+    [BT_OPCODE_TRANSFER] = "rw",
+    [BT_OPCODE_WAIT] = "",
 };
 
 uint32_t bt_instruction_access(const bt_instruction *instruction, uint32_t operand) {

@@ -267,6 +267,25 @@ static void virt_l3_write(void *context, uint32_t offset, const void *from, uint
     __builtin_memcpy(__l3_begin + offset, from, bytes);
 }
 
+/* The machine has no DMA between its levels: the core that starts a transfer does it. */
+static void virt_dma_start(void *context, const bt_dma *dma) {
+    uint8_t *other = (dma->level == BT_LEVEL_L2 ? __l2_arena : __l3_begin) + dma->offset;
+    uint8_t *l1 = (uint8_t *)dma->l1;
+    uint32_t row;
+    (void)context;
+    for (row = 0u; row < dma->rows; row++) {
+        if (dma->to_l1) {
+            __builtin_memcpy(l1, other, dma->row_bytes);
+        } else {
+            __builtin_memcpy(other, l1, dma->row_bytes);
+        }
+        l1 += dma->row_bytes;
+        other += dma->stride;
+    }
+}
+
+static void virt_dma_wait(void *context) { (void)context; }
+
 static uint64_t virt_cycles(void *context) {
     uint32_t high, low, again;
     (void)context;
@@ -366,6 +385,8 @@ void bt_virt_controller(void) {
     hal.arena_bytes[BT_LEVEL_L2] = (uint32_t)__l2_arena_bytes;
     hal.arena_bytes[BT_LEVEL_L3] = (uint32_t)__l3_bytes;
     hal.run_on_cores = virt_run_on_cores;
+    hal.dma_start = virt_dma_start;
+    hal.dma_wait = virt_dma_wait;
     hal.l3_start = virt_l3_start;
     hal.l3_wait = virt_l3_wait;
     hal.l3_write = virt_l3_write;
