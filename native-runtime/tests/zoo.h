@@ -88,9 +88,9 @@ static inline bt_model *emgnet(void) {
 
 #define ZOO_SIZE 8
 
-static const char *const zoo_names[ZOO_SIZE] = {
-    "mibminet-f8", "mibminet-f32", "epidenet-eog", "epidenet-eog-lnt",
-    "eegnet-bn",   "eegnet-gn",    "eegnet-mi8",   "emgnet-semg"};
+static const char *const zoo_names[ZOO_SIZE] = {"mibminet-f8",      "mibminet-f32", "epidenet-eog",
+                                                "epidenet-eog-lnt", "eegnet-bn",    "eegnet-gn",
+                                                "eegnet-mi8",       "emgnet-semg"};
 
 static inline bt_model *zoo_model(uint32_t index) {
     switch (index) {

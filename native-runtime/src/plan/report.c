@@ -69,10 +69,17 @@ static uint32_t scratch_operand(uint32_t opcode) {
     }
 }
 
-static bool reads_error(const bt_ir *ir, const bt_instruction *instruction, const uint32_t *kinds) {
+/* What kinds are found from, per storage. */
+typedef struct traits {
+    bool error;   /* computed from the loss's gradient */
+    bool scratch; /* block sums */
+    bool tile;    /* brought by transfers, or taken away */
+} traits;
+
+static bool reads_error(const bt_ir *ir, const bt_instruction *instruction, const traits *of) {
     for (uint32_t k = 0; k < instruction->operand_count; k++) {
         uint32_t tensor = instruction->operands[k];
-        if (tensor != BT_NO_TENSOR && kinds[ir->tensors[tensor].storage] == BT_TENSOR_ERROR &&
+        if (tensor != BT_NO_TENSOR && of[ir->tensors[tensor].storage].error &&
             (bt_instruction_access(instruction, k) & BT_ACCESS_READ) != 0) {
             return true;
         }
@@ -80,24 +87,26 @@ static bool reads_error(const bt_ir *ir, const bt_instruction *instruction, cons
     return false;
 }
 
-/* Block sums; and errors, which are what is computed from the loss's gradient. */
-static void mark_results(const bt_ir *ir, uint32_t sequence, uint32_t *kinds) {
+static uint32_t level_of(const bt_memory_plan *memory, uint32_t tensor) {
+    return memory->blocks[memory->block_of[tensor]].level;
+}
+
+static void find_traits(const bt_report_source *source, uint32_t sequence, traits *of) {
+    const bt_ir *ir = &source->training->ir;
     for (uint32_t i = 0; i < ir->sequences[sequence].count; i++) {
         const bt_instruction *instruction = &ir->sequences[sequence].instructions[i];
-        bool loss = is_loss(instruction->opcode);
-        bool error = reads_error(ir, instruction, kinds);
+        bool error = reads_error(ir, instruction, of);
         for (uint32_t k = 0; k < instruction->operand_count; k++) {
             uint32_t tensor = instruction->operands[k];
-            if (tensor == BT_NO_TENSOR ||
-                (bt_instruction_access(instruction, k) & BT_ACCESS_WRITE) == 0) {
+            if (tensor == BT_NO_TENSOR) {
                 continue;
             }
-            uint32_t *kind = &kinds[ir->tensors[tensor].storage];
-            if (k == scratch_operand(instruction->opcode)) {
-                *kind = BT_TENSOR_SCRATCH;
-            } else if (*kind == 0 && (error || (loss && k == 3))) {
-                *kind = BT_TENSOR_ERROR;
-            }
+            traits *t = &of[ir->tensors[tensor].storage];
+            bool written = (bt_instruction_access(instruction, k) & BT_ACCESS_WRITE) != 0;
+            t->error = t->error || (written && (error || (is_loss(instruction->opcode) && k == 3)));
+            t->scratch = t->scratch || k == scratch_operand(instruction->opcode);
+            t->tile = t->tile || (instruction->opcode == BT_OPCODE_TRANSFER &&
+                                  level_of(source->memory, tensor) == BT_LEVEL_L1);
         }
     }
 }
@@ -117,30 +126,36 @@ static void mark_update(const bt_ir *ir, uint32_t *kinds) {
     }
 }
 
-/* kinds holds an entry per tensor of the IR; those of storages are set. */
-static void find_kinds(const bt_report_source *source, const bt_touches *touches, uint32_t turn,
-                       uint32_t *kinds) {
+static void mark_parameters(const bt_report_source *source, uint32_t *kinds) {
     const bt_ir *ir = &source->training->ir;
-    memset(kinds, 0, ir->tensor_count * sizeof *kinds);
     for (uint32_t i = 0; i < source->model->value_count; i++) {
         uint32_t tensor = source->training->parameter_tensors[i];
         if (tensor != BT_NO_TENSOR && source->model->values[i].is_parameter) {
             kinds[ir->tensors[tensor].storage] = BT_TENSOR_WEIGHT;
         }
     }
+}
+
+/* kinds holds an entry per tensor of the IR; those of storages are set. */
+static void find_kinds(const bt_report_source *source, const bt_touches *touches, uint32_t turn,
+                       traits *of, uint32_t *kinds) {
+    const bt_ir *ir = &source->training->ir;
+    find_traits(source, BT_SEQUENCE_TRAIN, of);
+    find_traits(source, BT_SEQUENCE_EVALUATE, of);
+    for (uint32_t i = 0; i < ir->tensor_count; i++) {
+        const bt_lifetime *train = &touches[i][BT_SEQUENCE_TRAIN];
+        bool kept = train->first <= turn + 1 && train->last > turn + 1;
+        kinds[i] = of[i].tile      ? BT_TENSOR_TILE
+                   : of[i].scratch ? BT_TENSOR_SCRATCH
+                   : of[i].error   ? BT_TENSOR_ERROR
+                   : kept          ? BT_TENSOR_STASH
+                                   : BT_TENSOR_ACTIVATION;
+    }
     kinds[ir->tensors[ir->input].storage] = BT_TENSOR_INPUT;
     kinds[ir->tensors[ir->target].storage] = BT_TENSOR_INPUT;
     kinds[ir->tensors[ir->loss].storage] = BT_TENSOR_SCRATCH;
     mark_update(ir, kinds);
-    mark_results(ir, BT_SEQUENCE_TRAIN, kinds);
-    mark_results(ir, BT_SEQUENCE_EVALUATE, kinds);
-    for (uint32_t i = 0; i < ir->tensor_count; i++) {
-        if (kinds[i] == 0) {
-            const bt_lifetime *train = &touches[i][BT_SEQUENCE_TRAIN];
-            kinds[i] = train->first <= turn + 1 && train->last > turn + 1 ? BT_TENSOR_STASH
-                                                                          : BT_TENSOR_ACTIVATION;
-        }
-    }
+    mark_parameters(source, kinds);
 }
 
 /* ---- entries */
@@ -246,29 +261,52 @@ static uint64_t work_of(const bt_ir *ir, const bt_instruction *instruction) {
     return work;
 }
 
-static void describe_instruction(const bt_report_source *source, const bt_instruction *instruction,
+/* Both sides of a transfer move what the side in L1 holds. */
+static void describe_transfer(const bt_report_source *source, const bt_instruction *instruction,
+                              bt_plan_instruction *out) {
+    const uint32_t *operands = instruction->operands;
+    uint32_t near = level_of(source->memory, operands[0]) == BT_LEVEL_L1 ? 0 : 1;
+    uint32_t far_level = level_of(source->memory, operands[1 - near]);
+    uint32_t bytes = bt_ir_bytes(&source->training->ir.tensors[operands[near]]);
+    float rate = far_level == BT_LEVEL_L3 ? source->target->l3_bytes_per_cycle
+                                          : source->target->l2_bytes_per_cycle;
+    out->traffic_bytes[BT_LEVEL_L1] = bytes;
+    out->traffic_bytes[far_level] = bytes;
+    out->cycles = (uint64_t)((float)bytes / rate);
+}
+
+/* The cores share the work and the words of L2, which they touch one by one. */
+static void describe_computation(const bt_report_source *source, const bt_instruction *instruction,
                                  bt_plan_instruction *out) {
     const bt_ir *ir = &source->training->ir;
     const bt_target *target = source->target;
-    out->struct_size = sizeof *out;
-    out->operands = instruction->operand_count;
-    out->name = bt_opcode_name(instruction->opcode);
-    out->macs = bt_instruction_macs(ir, instruction);
     for (uint32_t k = 0; k < instruction->operand_count; k++) {
         uint32_t tensor = instruction->operands[k];
         if (tensor != BT_NO_TENSOR) {
             uint32_t access = bt_instruction_access(instruction, k);
             uint32_t times = access == (BT_ACCESS_READ | BT_ACCESS_WRITE) ? 2 : 1;
-            uint32_t level = source->memory->blocks[source->memory->block_of[tensor]].level;
-            out->traffic_bytes[level] += (uint64_t)times * bt_ir_bytes(&ir->tensors[tensor]);
+            out->traffic_bytes[level_of(source->memory, tensor)] +=
+                (uint64_t)times * bt_ir_bytes(&ir->tensors[tensor]);
         }
     }
-    /* The cores share the work and the words of L2, which they touch one by one. */
     double cycles = target->dispatch_cycles;
     cycles += (double)work_of(ir, instruction) / (double)target->macs_per_cycle;
     cycles += (double)out->traffic_bytes[BT_LEVEL_L2] / 4.0 * target->l2_load_cycles /
               (double)target->cores;
     out->cycles = (uint64_t)cycles;
+}
+
+static void describe_instruction(const bt_report_source *source, const bt_instruction *instruction,
+                                 bt_plan_instruction *out) {
+    out->struct_size = sizeof *out;
+    out->operands = instruction->operand_count;
+    out->name = bt_opcode_name(instruction->opcode);
+    out->macs = bt_instruction_macs(&source->training->ir, instruction);
+    if (instruction->opcode == BT_OPCODE_TRANSFER) {
+        describe_transfer(source, instruction, out);
+    } else {
+        describe_computation(source, instruction, out);
+    }
 }
 
 static bt_status report_instructions(const bt_report_source *source, bt_plan *plan) {
@@ -319,16 +357,17 @@ static void report_totals(const bt_report_source *source, uint32_t turn, bt_plan
 static bt_status make(const bt_report_source *source, bt_plan *plan) {
     const bt_ir *ir = &source->training->ir;
     bt_touches *touches = malloc((ir->tensor_count + 1) * sizeof *touches);
+    traits *of = calloc(ir->tensor_count + 1, sizeof *of);
     uint32_t *kinds = malloc((ir->tensor_count + 1) * sizeof *kinds);
     uint32_t *writers = malloc((ir->tensor_count + 1) * sizeof *writers);
     bt_status status = BT_OK;
-    if (touches == NULL || kinds == NULL || writers == NULL) {
+    if (touches == NULL || of == NULL || kinds == NULL || writers == NULL) {
         status = bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to report a plan.");
         goto done;
     }
     uint32_t turn = find_turn(ir);
     bt_touches_find(ir, touches);
-    find_kinds(source, (const bt_touches *)touches, turn, kinds);
+    find_kinds(source, (const bt_touches *)touches, turn, of, kinds);
     find_writers(ir, writers);
     report_totals(source, turn, &plan->info);
     status = keep_node_names(plan, source->model);
@@ -340,6 +379,7 @@ static bt_status make(const bt_report_source *source, bt_plan *plan) {
     }
 done:
     free(touches);
+    free(of);
     free(kinds);
     free(writers);
     return status;
