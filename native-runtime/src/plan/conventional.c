@@ -81,42 +81,63 @@ bt_status bt_with_batch_norms(const bt_model *model, bt_model **out) {
 
 /* ---- memory */
 
-/* One block per storage, all in L2; those of TRAIN never share bytes, from their first use on. */
-static void place(const bt_ir *ir, const bt_touches *touches, bt_memory_plan *plan) {
+static bool is_used(bt_lifetime lifetime) { return lifetime.first <= lifetime.last; }
+
+static bool is_used_outside_train(const bt_touches *touches) {
+    return is_used((*touches)[BT_SEQUENCE_BEGIN]) || is_used((*touches)[BT_SEQUENCE_UPDATE]) ||
+           is_used((*touches)[BT_SEQUENCE_EVALUATE]);
+}
+
+/* Puts a block at the end of an area. */
+static void append(bt_block *block, uint64_t *end) {
+    block->offset = *end;
+    *end += block->bytes;
+}
+
+static void make_blocks(const bt_ir *ir, const bt_touches *touches, bt_memory_plan *plan) {
     uint32_t end = ir->sequences[BT_SEQUENCE_TRAIN].count + 1;
-    uint64_t others = 0; /* of what only other sequences use: it overlays the activations */
+    plan->block_count = ir->tensor_count;
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
-        plan->block_of[i] = ir->tensors[i].storage;
+        const bt_ir_tensor *tensor = &ir->tensors[i];
         bt_block *block = &plan->blocks[i];
-        bool persistent = ir->tensors[i].residence == BT_RESIDENCE_PERSISTENT;
-        *block = (bt_block){.level = BT_LEVEL_L2, .bytes = bt_ir_bytes(&ir->tensors[i])};
-        if (ir->tensors[i].storage == i && persistent) {
-            block->persistent = true;
-            block->offset = plan->persistent_bytes;
-            plan->persistent_bytes += block->bytes;
-        }
-    }
-    uint64_t top = plan->persistent_bytes;
-    for (uint32_t i = 0; i < ir->tensor_count; i++) {
-        bt_block *block = &plan->blocks[i];
-        if (ir->tensors[i].storage != i || block->persistent) {
-            continue;
-        }
+        plan->block_of[i] = tensor->storage;
+        *block = (bt_block){.level = BT_LEVEL_L2,
+                            .bytes = tensor->storage == i ? bt_ir_bytes(tensor) : 0,
+                            .persistent = tensor->storage == i &&
+                                          tensor->residence == BT_RESIDENCE_PERSISTENT};
         for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
             block->lifetimes[s] = touches[i][s];
         }
         bt_lifetime *train = &block->lifetimes[BT_SEQUENCE_TRAIN];
-        if (train->first <= train->last) {
-            train->last = end;
-            block->offset = top;
-            top += block->bytes;
-        } else {
-            block->offset = plan->persistent_bytes + others;
-            others += block->bytes;
+        train->last = is_used(*train) ? end : train->last;
+    }
+}
+
+/*
+ * All in L2, one after the other: what is kept for ever, then what TRAIN and other sequences use,
+ * then what TRAIN alone uses. What only other sequences use overlays the last.
+ */
+static void place(const bt_ir *ir, const bt_touches *touches, bt_memory_plan *plan) {
+    make_blocks(ir, touches, plan);
+    for (uint32_t b = 0; b < plan->block_count; b++) {
+        if (plan->blocks[b].persistent) {
+            append(&plan->blocks[b], &plan->persistent_bytes);
         }
     }
-    others += plan->persistent_bytes;
-    plan->block_count = ir->tensor_count;
+    uint64_t top = plan->persistent_bytes;
+    for (uint32_t b = 0; b < plan->block_count; b++) {
+        if (!plan->blocks[b].persistent && is_used(touches[b][BT_SEQUENCE_TRAIN]) &&
+            is_used_outside_train(&touches[b])) {
+            append(&plan->blocks[b], &top);
+        }
+    }
+    uint64_t others = top;
+    for (uint32_t b = 0; b < plan->block_count; b++) {
+        bool trains = is_used(touches[b][BT_SEQUENCE_TRAIN]);
+        if (!plan->blocks[b].persistent && trains != is_used_outside_train(&touches[b])) {
+            append(&plan->blocks[b], trains ? &top : &others);
+        }
+    }
     plan->peak_bytes[BT_LEVEL_L2] = top > others ? top : others;
     plan->lower_bound_bytes[BT_LEVEL_L2] = plan->peak_bytes[BT_LEVEL_L2];
 }

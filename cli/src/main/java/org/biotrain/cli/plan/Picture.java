@@ -30,7 +30,7 @@ public final class Picture {
     private static final int BANDS_HEIGHT = 520;
     private static final int LEAST_BAND = 70;
     private static final int GAP = 26;
-    private static final int STRIP = 22;
+    private static final int STRIP = 62;
     private static final int BOTTOM = 44;
     private static final double TEXT_WIDTH = 6.2;
     private static final String INK = "#22303c";
@@ -179,7 +179,7 @@ public final class Picture {
                         color(tensor.kind()),
                         edge));
         String label = label(tensor);
-        if (height >= 13 && width >= TEXT_WIDTH * label.length() + 8) {
+        if (height >= 13 && width - (x(1) - x(0)) >= TEXT_WIDTH * label.length() + 8) {
             String light = tensor.kind() == Kind.WEIGHT ? " fill=\"#ffffff\"" : "";
             out.append("<text x=\"%s\" y=\"%s\"%s>%s</text>"
                     .formatted(number(left + 5), number(top + height / 2 + 4), light, escape(label)));
@@ -212,30 +212,34 @@ public final class Picture {
     /** A strip that says which layer is at work. */
     private void layers(int top) {
         List<PlannedInstruction> train = plan.instructions(Sequence.TRAIN);
+        boolean dark = false;
         int start = 0;
         for (int i = 1; i <= train.size(); i++) {
-            if (i < train.size() && train.get(i).layer().equals(train.get(start).layer())) {
-                continue;
+            if (i == train.size() || !train.get(i).layer().equals(train.get(start).layer())) {
+                layer(train.get(start).layer(), start, i, top, dark);
+                dark = !dark;
+                start = i;
             }
-            String layer = train.get(start).layer();
-            double left = x(start + 1);
-            double width = x(i + 1) - left;
-            out.append("<g><title>%s · instructions %d to %d</title>"
-                    .formatted(escape(layer.isEmpty() ? "loss" : layer), start, i - 1));
-            out.append(
-                    "<rect x=\"%s\" y=\"%d\" width=\"%s\" height=\"14\" fill=\"%s\" stroke=\"#ffffff\" stroke-width=\"0.5\"/>"
-                            .formatted(
-                                    number(left),
-                                    top,
-                                    number(width),
-                                    Math.floorMod(layer.hashCode(), 2) == 0 ? "#d5dce3" : "#e4e9ee"));
-            if (width >= 5.6 * layer.length() + 4) {
-                out.append("<text x=\"%s\" y=\"%d\" font-size=\"10\" text-anchor=\"middle\">%s</text>"
-                        .formatted(number(left + width / 2), top + 11, escape(layer)));
-            }
-            out.append("</g>\n");
-            start = i;
         }
+    }
+
+    private void layer(String name, int start, int end, int top, boolean dark) {
+        String label = name.isEmpty() ? "loss" : name;
+        double left = x(start + 1);
+        double width = x(end + 1) - left;
+        out.append("<g><title>%s · instructions %d to %d</title>".formatted(escape(label), start, end - 1));
+        out.append("<rect x=\"%s\" y=\"%d\" width=\"%s\" height=\"%d\" fill=\"%s\"/>"
+                .formatted(number(left), top, number(width), STRIP - 8, dark ? "#d5dce3" : "#e9edf1"));
+        double middle = left + width / 2;
+        if (width >= 5.8 * label.length() + 4) {
+            out.append("<text x=\"%s\" y=\"%d\" font-size=\"10\" text-anchor=\"middle\">%s</text>"
+                    .formatted(number(middle), top + STRIP / 2, escape(label)));
+        } else if (width >= 9) {
+            String cut = label.length() <= 8 ? label : label.substring(0, 7) + "…";
+            out.append("<text transform=\"translate(%s %d) rotate(-90)\" font-size=\"10\">%s</text>"
+                    .formatted(number(middle + 3.5), top + STRIP - 11, escape(cut)));
+        }
+        out.append("</g>\n");
     }
 
     /** Where the forward pass ends. */
