@@ -162,7 +162,9 @@ void bt_ir_emit(bt_ir *ir, uint32_t sequence, uint32_t opcode, uint32_t operand_
                                     .operand_count = operand_count,
                                     .attribute_count = attribute_count,
                                     .node = ir->node};
-    memcpy(instruction->operands, operands, operand_count * sizeof *operands);
+    if (operand_count > 0) {
+        memcpy(instruction->operands, operands, operand_count * sizeof *operands);
+    }
     if (attribute_count > 0) {
         memcpy(instruction->attributes, attributes, attribute_count * sizeof *attributes);
     }
