@@ -80,6 +80,7 @@ typedef struct validator {
     uint32_t *owner;                   /* per word: storage that wrote it last, or BT_NO_TENSOR */
     uint8_t *moving;                   /* per word: MOVES_… */
     uint8_t *summed;                   /* per word: added to in TRAIN */
+    uint32_t started;                  /* first instruction whose transfers nobody has waited for */
     char wrong[160];                   /* first violation, "" if there is none */
 } validator;
 
@@ -183,7 +184,7 @@ static inline void check_overlaps(validator *v, const bt_instruction *instructio
 }
 
 static inline void check_lifetimes(validator *v, const bt_instruction *instruction) {
-    uint32_t time = v->instruction + 1;
+    uint32_t time = v->instruction + 1; /* transfers last until their WAIT */
     for (uint32_t k = 0; k < instruction->operand_count; k++) {
         if (instruction->operands[k] == BT_NO_TENSOR) {
             continue;
@@ -198,33 +199,32 @@ static inline void check_lifetimes(validator *v, const bt_instruction *instructi
 
 /* ---- instructions */
 
-/* Rows of whole words of a tensor, or none with a violation if they leave it. */
+/* Rows of a tensor, or none with a violation if they leave it. */
 typedef struct rows {
-    uint32_t count, length, stride, first; /* in words; first of the arenas */
+    uint32_t count, length, stride, first; /* in bytes; first of the arenas */
 } rows;
 
 static inline words row_at(const rows *r, uint32_t row) {
     uint32_t begin = r->first + row * r->stride;
-    return (words){begin, begin + r->length};
+    return (words){begin / 4, (begin + r->length + 3) / 4};
 }
 
 static inline rows far_rows(validator *v, uint32_t tensor, const int32_t *attributes) {
     words whole = words_of(v, tensor);
     uint32_t size = bt_dtype_bytes(v->ir->tensors[tensor].dtype);
-    uint64_t bytes[4];
-    for (uint32_t i = 1; i < 4; i++) {
-        bytes[i] = (uint64_t)(uint32_t)attributes[i] * size;
-        if (bytes[i] % 4 != 0 && !(i == 2 && attributes[0] == 1)) {
-            violation(v, "a transfer does not move whole words");
-        }
-    }
-    rows r = {(uint32_t)attributes[0], (uint32_t)(bytes[1] / 4), (uint32_t)(bytes[2] / 4),
-              whole.begin + (uint32_t)(bytes[3] / 4)};
-    if (attributes[0] < 1 || row_at(&r, r.count - 1).end > whole.end || r.first < whole.begin) {
+    rows r = {(uint32_t)attributes[0], (uint32_t)attributes[1] * size,
+              (uint32_t)attributes[2] * size, 4 * whole.begin + (uint32_t)attributes[3] * size};
+    if (attributes[0] < 1 || row_at(&r, r.count - 1).end > whole.end || r.first / 4 < whole.begin) {
         violation(v, "a transfer leaves its tensor");
         r.count = 0;
     }
     return r;
+}
+
+static inline void mark_summed(validator *v, words range) {
+    if (v->sequence == BT_SEQUENCE_TRAIN) {
+        memset(v->summed + range.begin, 1, range.end - range.begin);
+    }
 }
 
 static inline void mark_moving(validator *v, words range, uint8_t how) {
@@ -246,9 +246,8 @@ static inline void replay_transfer(validator *v, const bt_instruction *instructi
     }
     words inside = words_of(v, near);
     rows outside = far_rows(v, far, instruction->attributes);
-    uint32_t bytes = 4 * outside.count * outside.length;
-    if (outside.count * outside.length != inside.end - inside.begin ||
-        bytes > BT_TRANSFER_MAX_BYTES) {
+    uint32_t bytes = outside.count * outside.length;
+    if ((bytes + 3) / 4 != inside.end - inside.begin || bytes > BT_TRANSFER_MAX_BYTES) {
         violation(v, "a transfer's sides differ in size, or it is too large");
     }
     if (near == from) {
@@ -258,6 +257,7 @@ static inline void replay_transfer(validator *v, const bt_instruction *instructi
         words row = row_at(&outside, r);
         if (near == from) {
             claim(v, far, row);
+            mark_summed(v, row);
         } else {
             expect_owned(v, far, row, "a transfer takes what was not written");
         }
@@ -267,6 +267,18 @@ static inline void replay_transfer(validator *v, const bt_instruction *instructi
         claim(v, near, inside);
     }
     mark_moving(v, inside, near == from ? MOVES_FROM : MOVES_TO);
+}
+
+/* Both sides of every transfer live until now. */
+static inline void end_transfers(validator *v) {
+    const bt_sequence *instructions = &v->ir->sequences[v->sequence];
+    for (uint32_t i = v->started; i < v->instruction; i++) {
+        if (instructions->instructions[i].opcode == BT_OPCODE_TRANSFER) {
+            check_lifetimes(v, &instructions->instructions[i]);
+        }
+    }
+    v->started = v->instruction;
+    memset(v->moving, 0, v->words);
 }
 
 /* Words that COPY_BLOCKS writes; other instructions write whole tensors. */
@@ -306,8 +318,7 @@ static inline void replay_computation(validator *v, const bt_instruction *instru
         if (tensor != BT_NO_TENSOR && access[k] != 'r') {
             words range = words_of(v, tensor);
             write_operand(v, instruction, tensor);
-            memset(v->summed + range.begin, v->sequence == BT_SEQUENCE_TRAIN,
-                   range.end - range.begin);
+            mark_summed(v, range);
         }
     }
 }
@@ -331,6 +342,11 @@ static inline void begin_sequence(validator *v) {
 
 static inline void end_sequence(validator *v) {
     const bt_ir *ir = v->ir;
+    for (uint32_t i = 0; i < v->words; i++) {
+        if (v->moving[i] != 0) {
+            violation(v, "nobody waits for the last transfers");
+        }
+    }
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
         if (ir->tensors[i].residence == BT_RESIDENCE_PERSISTENT && ir->tensors[i].storage == i) {
             expect_owned(v, i, words_of(v, i), "a persistent tensor was overwritten");
@@ -347,13 +363,14 @@ static inline void end_sequence(validator *v) {
 static inline void replay(validator *v, uint32_t sequence) {
     v->sequence = sequence;
     v->instruction = 0;
+    v->started = 0;
     begin_sequence(v);
     const bt_sequence *instructions = &v->ir->sequences[sequence];
     for (; v->instruction < instructions->count && v->wrong[0] == '\0'; v->instruction++) {
         const bt_instruction *instruction = &instructions->instructions[v->instruction];
         check_lifetimes(v, instruction);
         if (instruction->opcode == BT_OPCODE_WAIT) {
-            memset(v->moving, 0, v->words);
+            end_transfers(v);
         } else if (instruction->opcode == BT_OPCODE_TRANSFER) {
             replay_transfer(v, instruction);
         } else {
@@ -363,17 +380,14 @@ static inline void replay(validator *v, uint32_t sequence) {
     end_sequence(v);
 }
 
-/* What the optimizer uses as gradients was added to in TRAIN, word by word. */
+/* Gradients were written in TRAIN, word by word. */
 static inline void check_gradients(validator *v) {
-    const bt_sequence *update = &v->ir->sequences[BT_SEQUENCE_UPDATE];
-    for (uint32_t i = 0; i < update->count; i++) {
-        const bt_instruction *instruction = &update->instructions[i];
-        if (instruction->opcode != BT_OPCODE_SGD && instruction->opcode != BT_OPCODE_ADAM) {
+    for (uint32_t i = 0; i < v->ir->tensor_count; i++) {
+        const bt_ir_tensor *tensor = &v->ir->tensors[i];
+        if (tensor->name == NULL || strncmp(tensor->name, "gradient.", 9) != 0) {
             continue;
         }
-        words range = words_of(v, instruction->operands[1]);
-        v->sequence = BT_SEQUENCE_UPDATE;
-        v->instruction = i;
+        words range = words_of(v, i);
         if (memchr(v->summed + range.begin, 0, range.end - range.begin) != NULL) {
             violation(v, "a gradient is not summed completely");
         }

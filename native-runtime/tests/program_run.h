@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define RUN_GUARD 0xC3u
 
@@ -26,6 +27,18 @@ static const uint32_t run_guard_bytes = 0;
 static const uint32_t run_guard_bytes = 64;
 #endif
 
+/* Transfers that are done as soon as they start. */
+static inline void run_transfer(void *context, const bt_dma *t) {
+    const bt_machine *machine = context;
+    for (uint32_t row = 0; row < t->rows; row++) {
+        uint8_t *near = (uint8_t *)t->l1 + row * t->row_bytes;
+        uint8_t *far = machine->arena[t->level] + t->offset + row * t->stride;
+        memcpy(t->to_l1 ? near : far, t->to_l1 ? far : near, t->row_bytes);
+    }
+}
+
+static inline void run_wait(void *context) { (void)context; }
+
 /* Returns false if an arena's guard was written. Arenas begin with pseudo-random bytes. */
 static inline bool program_run(const uint8_t *bytes, const bt_kernel_fn *kernels, uint32_t seed) {
     const bt_program_header *header = (const bt_program_header *)(const void *)bytes;
@@ -36,9 +49,11 @@ static inline bool program_run(const uint8_t *bytes, const bt_kernel_fn *kernels
                                      .seed = {seed, 1},
                                      .micro_step = 3};
     const bt_team team = {.core = 0, .cores = 1};
-    bt_machine machine = {.program = header, .kernels = kernels};
+    bt_machine machine = {
+        .program = header, .kernels = kernels, .dma_start = run_transfer, .dma_wait = run_wait};
+    machine.context = &machine;
     bool intact = true;
-    for (uint32_t level = 0; level < BT_LEVEL_L3; level++) {
+    for (uint32_t level = 0; level < BT_LEVEL_COUNT; level++) {
         uint32_t size = header->arena_bytes[level];
         uint8_t *arena = malloc(size + run_guard_bytes);
         for (uint32_t i = 0; i < size; i++) {
@@ -53,7 +68,7 @@ static inline bool program_run(const uint8_t *bytes, const bt_kernel_fn *kernels
     for (uint32_t sequence = 0; sequence < BT_SEQUENCE_COUNT; sequence++) {
         bt_interp_run(&machine, sequence, &scalars, &team);
     }
-    for (uint32_t level = 0; level < BT_LEVEL_L3; level++) {
+    for (uint32_t level = 0; level < BT_LEVEL_COUNT; level++) {
         const uint8_t *guard = machine.arena[level] + header->arena_bytes[level];
         for (uint32_t i = 0; i < run_guard_bytes; i++) {
             intact = intact && guard[i] == RUN_GUARD;

@@ -316,10 +316,25 @@ static void a_program_that_does_not_fit_says_how_much_it_needs(void) {
     bt_training_options options = options_default();
     bt_target small = target_named("gap9");
     small.l2_bytes = 20000;
+    small.l3_bytes = 0;
     bt_program *program;
     CHECK(bt_program_compile(model, &options, &small, &program) == BT_ERROR_CAPACITY &&
               strstr(bt_error_message(0), "gap9 has 20000") != NULL,
           "%s", bt_error_message(0));
+    bt_model_free(model);
+}
+
+static void what_does_not_fit_l2_lives_in_l3(void) {
+    bt_model *model = mi_bminet(8, 64, 0);
+    bt_training_options options = options_default();
+    bt_target small = target_named("gap9");
+    small.l2_bytes = 20000;
+    bt_program *program;
+    require(bt_program_compile(model, &options, &small, &program), "bt_program_compile");
+    bt_program_info info = program_info(program);
+    CHECK(info.l2_peak_bytes <= 20000 && info.l3_peak_bytes > 0, "%u bytes of L2, %u of L3",
+          info.l2_peak_bytes, info.l3_peak_bytes);
+    bt_program_free(program);
     bt_model_free(model);
 }
 
@@ -453,6 +468,7 @@ int main(void) {
     RUN(options_that_make_no_sense_are_refused);
     RUN(models_that_cannot_be_trained_are_refused);
     RUN(a_program_that_does_not_fit_says_how_much_it_needs);
+    RUN(what_does_not_fit_l2_lives_in_l3);
     RUN(targets_are_found_by_name);
     RUN(information_matches_the_network);
     RUN(programs_survive_as_bytes);

@@ -93,7 +93,7 @@ static const gradient_case cases[] = {
 
 /* ---- finite differences */
 
-static double total_loss(const machine *m) {
+static double total_loss(machine *m) {
     double sum = 0.0;
     const float *losses = machine_data(m, m->header->loss_tensor);
     machine_run(m, BT_SEQUENCE_TRAIN);
@@ -114,7 +114,7 @@ static void load(const machine *m, const sample *s) {
     memcpy(machine_data(m, m->header->target_tensor), s->target, s->targets * sizeof(float));
 }
 
-static double loss_at(const machine *m, const sample *s) {
+static double loss_at(machine *m, const sample *s) {
     load(m, s);
     return total_loss(m);
 }
@@ -148,7 +148,7 @@ static void sample_free(sample *s) {
 }
 
 /* Largest error of one tensor's gradient, relative to the largest element of all gradients. */
-static double tensor_error(const machine *m, const sample *s, float *values, const float *gradient,
+static double tensor_error(machine *m, const sample *s, float *values, const float *gradient,
                            uint32_t elements, double scale, float step) {
     double worst = 0.0;
     for (uint32_t i = 0; i < elements; i++) {

@@ -270,6 +270,7 @@ static kernel_case *dropout_case(const float *x, uint32_t count, float ratio, in
     case_vector(c, count, NULL, NULL);
     case_float(c, ratio);
     case_attribute(c, stream);
+    case_attribute(c, 0);
     c->scalars.seed[0] = 17;
     c->scalars.seed[1] = 4;
     c->scalars.micro_step = micro_step;
@@ -289,6 +290,22 @@ static void dropout_follows_the_generator(void) {
     c->expected[1] = y;
     check_in_place(c, 0, 1);
     check_case(c);
+    free(x);
+}
+
+static void dropout_of_a_part_is_the_part(void) {
+    enum { COUNT = 100, FIRST = 40 };
+    float *x = random_floats(COUNT);
+    kernel_case *whole = dropout_case(x, COUNT, 0.5f, 3, 9);
+    kernel_case *part = dropout_case(x + FIRST, COUNT - FIRST, 0.5f, 3, 9);
+    part->call.attribute[2] = FIRST / 4;
+    run_call(bt_kernels_baseline[BT_OPCODE_DROPOUT], &whole->call, 1);
+    run_call(bt_kernels_baseline[BT_OPCODE_DROPOUT], &part->call, 1);
+    CHECK(memcmp((float *)whole->call.data[1] + FIRST, part->call.data[1],
+                 (COUNT - FIRST) * sizeof(float)) == 0,
+          "the part differs");
+    case_free(whole);
+    case_free(part);
     free(x);
 }
 
@@ -633,6 +650,7 @@ int main(void) {
     RUN(accumulate_adds);
     RUN(channel_sums);
     RUN(dropout_follows_the_generator);
+    RUN(dropout_of_a_part_is_the_part);
     RUN(dropout_masks_are_fair_and_differ);
     RUN(softmax_and_its_gradient);
     RUN(losses_and_their_gradients);

@@ -1,4 +1,9 @@
-/* Sessions on the in-process device, from compiled networks to trained weights. */
+/*
+ * Sessions, from compiled networks to trained weights, on the in-process device. With the path of
+ * biotrain-gap9-threads as argument: on that, less what concerns sim: alone.
+ */
+#define _GNU_SOURCE
+#include "gap9_link.h"
 #include "networks.h"
 #include "program/program.h"
 #include "session/device.h"
@@ -62,9 +67,18 @@ typedef struct fixture {
     bt_session *session;
 } fixture;
 
+static const char *gap9_machine; /* NULL: sim: */
+
+/* On GAP9 a sim: URI stands for as many cores there. */
 static fixture fixture_open(const char *uri, const bt_program *program) {
     fixture f;
-    require(bt_device_open(uri, NULL, &f.device), uri);
+    if (gap9_machine != NULL) {
+        uint32_t cores = 8;
+        sscanf(uri, "sim:?cores=%u", &cores);
+        require(bt_device_open_link(gap9_link_open(gap9_machine, cores), NULL, &f.device), uri);
+    } else {
+        require(bt_device_open(uri, NULL, &f.device), uri);
+    }
     require(bt_session_open(f.device, program, &f.session), "bt_session_open");
     return f;
 }
@@ -479,10 +493,10 @@ static void wrong_samples_are_refused(void) {
     samples.format = BT_SAMPLE_FLOAT32;
     check_status(bt_session_upload(f.session, &samples, &first), BT_ERROR_STATE, "clear");
     require(bt_session_capacity(f.session, BT_SAMPLE_INT16, &capacity), "capacity");
-    CHECK(capacity == 33554432u / 276u - SAMPLES, "capacity %u", capacity);
+    CHECK(capacity == f.device->info.l3_bytes / 276u - SAMPLES, "capacity %u", capacity);
     require(bt_session_clear_samples(f.session), "clear");
     require(bt_session_capacity(f.session, BT_SAMPLE_FLOAT32, &capacity), "capacity");
-    CHECK(capacity == 33554432u / 516u, "capacity %u", capacity);
+    CHECK(capacity == f.device->info.l3_bytes / 516u, "capacity %u", capacity);
     samples.format = BT_SAMPLE_FLOAT32;
     require(bt_session_upload(f.session, &samples, &first), "upload");
     CHECK(first == 0, "first is %u", first);
@@ -806,16 +820,16 @@ static void the_firmware_checks_every_argument(void) {
         {BT_COMMAND_SAMPLES, {7, 2}, BT_RESULT_ARGUMENT},
         {BT_COMMAND_SAMPLES, {BT_SAMPLE_INT16, 2}, BT_RESULT_OK},
         {BT_COMMAND_WRITE, {5, 0, 16, 0, zero_crc}, BT_RESULT_ARGUMENT},
-        {BT_COMMAND_WRITE, {BT_SPACE_L2, 2, 16, 0, zero_crc}, BT_RESULT_ARGUMENT},
-        {BT_COMMAND_WRITE, {BT_SPACE_L2, 0, 0, 0, 0}, BT_RESULT_ARGUMENT},
-        {BT_COMMAND_WRITE, {BT_SPACE_L2, 0, BT_STAGING_BYTES + 4, 0, 0}, BT_RESULT_ARGUMENT},
-        {BT_COMMAND_WRITE, {BT_SPACE_L2, 0, 16, 2, zero_crc}, BT_RESULT_ARGUMENT},
-        {BT_COMMAND_WRITE, {BT_SPACE_L2, 0, 16, 0, zero_crc + 1}, BT_RESULT_CRC},
+        {BT_COMMAND_WRITE, {BT_SPACE_L1, 2, 16, 0, zero_crc}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_WRITE, {BT_SPACE_L1, 0, 0, 0, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_WRITE, {BT_SPACE_L1, 0, BT_STAGING_BYTES + 4, 0, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_WRITE, {BT_SPACE_L1, 0, 16, 2, zero_crc}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_WRITE, {BT_SPACE_L1, 0, 16, 0, zero_crc + 1}, BT_RESULT_CRC},
         {BT_COMMAND_WRITE,
-         {BT_SPACE_L2, info.l2_peak_bytes & ~3u, 16, 0, zero_crc},
+         {BT_SPACE_L1, info.l1_peak_bytes & ~3u, 16, 0, zero_crc},
          BT_RESULT_ARGUMENT},
-        {BT_COMMAND_WRITE, {BT_SPACE_L2, 0xFFFFFFF0u, 16, 0, zero_crc}, BT_RESULT_ARGUMENT},
-        {BT_COMMAND_READ, {BT_SPACE_L1, info.l1_peak_bytes & ~3u, 16, 0}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_WRITE, {BT_SPACE_L1, 0xFFFFFFF0u, 16, 0, zero_crc}, BT_RESULT_ARGUMENT},
+        {BT_COMMAND_READ, {BT_SPACE_L2, info.l2_peak_bytes & ~3u, 16, 0}, BT_RESULT_ARGUMENT},
         {BT_COMMAND_READ, {BT_SPACE_L3, 0, 16, 0}, BT_RESULT_ARGUMENT},
         {BT_COMMAND_READ, {BT_SPACE_SAMPLES, 33554432u - 12, 16, 0}, BT_RESULT_ARGUMENT},
         {BT_COMMAND_TRAIN, {0, 0, 0, 0}, BT_RESULT_ARGUMENT},
@@ -886,7 +900,7 @@ static void a_program_that_was_overwritten_is_forgotten(void) {
     bt_program_free(program);
 }
 
-int main(void) {
+static void test_any_device(void) {
     RUN(a_network_learns_xor);
     RUN(results_do_not_depend_on_cores_or_kernels);
     RUN(a_long_training_is_split_and_reported_in_order);
@@ -901,12 +915,23 @@ int main(void) {
     RUN(a_loss_that_is_not_finite_leaves_the_weights);
     RUN(a_listener_stops_the_training);
     RUN(another_thread_aborts_the_training);
+    RUN(the_firmware_checks_every_argument);
+    RUN(the_firmware_refuses_labels_and_samples_that_are_out_of_range);
+    RUN(a_program_that_was_overwritten_is_forgotten);
+}
+
+static void test_sim(void) {
     RUN(a_uri_says_what_is_wrong);
     RUN(a_device_describes_itself);
     RUN(damaged_chunks_are_sent_again);
     RUN(a_device_that_does_not_answer_times_out);
-    RUN(the_firmware_checks_every_argument);
-    RUN(the_firmware_refuses_labels_and_samples_that_are_out_of_range);
-    RUN(a_program_that_was_overwritten_is_forgotten);
+}
+
+int main(int argc, char **argv) {
+    gap9_machine = argc > 1 ? argv[1] : NULL;
+    test_any_device();
+    if (gap9_machine == NULL) {
+        test_sim();
+    }
     return REPORT();
 }

@@ -3,8 +3,9 @@
 #include "kernels/philox.h"
 
 /*
- * x y | ratio, stream: y = x / (1 - ratio) with probability 1 - ratio, else 0; y may take the place
- * of x. Applied to dy, the same instruction gives dx. Four elements share one counter.
+ * x y | ratio, stream, quad: y = x / (1 - ratio) with probability 1 - ratio, else 0; y may take the
+ * place of x. Applied to dy, the same instruction gives dx. Four elements share one counter; quad
+ * is that of the first four, since x may be a part of a larger tensor.
  */
 void BT_KERNEL(bt_dropout)(const bt_call *call, const bt_team *team) {
     const float *x = bt_call_operand(call, 0);
@@ -12,6 +13,7 @@ void BT_KERNEL(bt_dropout)(const bt_call *call, const bt_team *team) {
     float ratio = bt_call_float(call, 0);
     float scale = 1.0f / (1.0f - ratio);
     uint32_t stream = bt_call_count(call, 1);
+    uint32_t first_quad = bt_call_count(call, 2);
     uint32_t elements = bt_call_elements(call, 1);
     uint32_t begin, end;
     bt_team_share(team, bt_divide_up(elements, BT_CHUNK), &begin, &end);
@@ -20,7 +22,8 @@ void BT_KERNEL(bt_dropout)(const bt_call *call, const bt_team *team) {
         uint32_t n = bt_min(BT_CHUNK, elements - first);
         float value[BT_CHUNK], uniform[BT_CHUNK];
         for (uint32_t quad = 0; quad < BT_CHUNK / 4; quad++) {
-            uint32_t counter[4] = {first / 4 + quad, stream, call->scalars->micro_step, 0};
+            uint32_t counter[4] = {first_quad + first / 4 + quad, stream, call->scalars->micro_step,
+                                   0};
             uint32_t word[4];
             bt_philox(call->scalars->seed, counter, word);
             for (uint32_t i = 0; i < 4; i++) {

@@ -64,6 +64,7 @@ static void describe_plan(const bt_training *training, const bt_memory_plan *pla
     }
     info->l1_peak_bytes = (uint32_t)plan->peak_bytes[BT_LEVEL_L1];
     info->l2_peak_bytes = (uint32_t)plan->peak_bytes[BT_LEVEL_L2];
+    info->l3_peak_bytes = (uint32_t)plan->peak_bytes[BT_LEVEL_L3];
     info->l2_lower_bound_bytes = (uint32_t)plan->lower_bound_bytes[BT_LEVEL_L2];
     info->persistent_bytes = (uint32_t)plan->persistent_bytes;
 }
@@ -91,7 +92,9 @@ typedef struct variant {
     bt_training training;
     bt_recomputations recomputations;
     bt_memory_plan plan;
+    bt_merit merit;
     uint32_t parts;         /* of its chains */
+    uint64_t most_macs;     /* that recomputation was allowed */
     uint64_t whole_macs;    /* of TRAIN before recomputation */
     uint64_t macs;          /* of TRAIN */
     uint64_t unparted_peak; /* of L2 if its chains ran in one piece */
@@ -116,18 +119,18 @@ static bt_status variant_make(const bt_model *model, const bt_training_options *
         BT_TRY(bt_recompute(ir, budget, &out->recomputations));
     }
     out->parts = parts;
+    out->most_macs = most_macs;
     out->whole_macs = macs;
     out->macs = bt_sequence_macs(ir, BT_SEQUENCE_TRAIN);
-    BT_TRY(bt_memory_plan_make(ir, passes->l1_homes ? target->l1_bytes : 0, &out->plan));
+    bt_capacity capacity = {
+        {passes->l1_homes ? target->l1_bytes : 0, target->l2_bytes, target->l3_bytes}};
+    BT_TRY(bt_memory_plan_make(ir, &capacity, &out->plan));
+    out->merit = bt_memory_plan_merit(ir, &out->plan, &capacity);
     uint32_t tensors, bytes;
     BT_TRY(bt_program_measure(ir, &out->plan, &tensors, &bytes));
+    out->merit.values[BT_MERIT_L2] = out->plan.peak_bytes[BT_LEVEL_L2] + bytes;
     out->is_small = tensors <= BT_MAX_TENSORS && bytes <= BT_PROGRAM_LIMIT;
     return BT_OK;
-}
-
-static bool variant_is_better(const variant *a, const variant *b) {
-    uint64_t a_peak = a->plan.peak_bytes[BT_LEVEL_L2], b_peak = b->plan.peak_bytes[BT_LEVEL_L2];
-    return a_peak != b_peak ? a_peak < b_peak : a->macs < b->macs;
 }
 
 /* The variant with the least L2, then the fewest multiply-adds, of those with at most most_macs. */
@@ -141,7 +144,7 @@ static bt_status search_variants(const bt_model *model, const bt_training_option
         variant next = {0};
         bt_status status = variant_make(model, options, target, passes, parts[i], most_macs, &next);
         if (status == BT_OK && (i == 0 || (next.is_small && next.macs <= most_macs &&
-                                           variant_is_better(&next, best)))) {
+                                           bt_merit_is_better(&next.merit, &best->merit)))) {
             variant swapped = *best;
             *best = next;
             next = swapped;
@@ -168,13 +171,45 @@ static bt_status choose_variant(const bt_model *model, const bt_training_options
     return BT_OK;
 }
 
+/* How much more L2 a variant needs than the chosen one. */
+static uint64_t more_than(const variant *chosen, uint64_t peak) {
+    uint64_t chosen_peak = chosen->plan.peak_bytes[BT_LEVEL_L2];
+    return peak > chosen_peak ? peak - chosen_peak : 0;
+}
+
+/* L1 against the same program with everything in L2. */
+static bt_status record_homes(const bt_model *model, const bt_training_options *options,
+                              const bt_target *target, const bt_passes *passes, const variant *v,
+                              bt_decisions *out) {
+    const bt_staging *staging = &v->plan.staging;
+    bt_passes without_homes = *passes;
+    variant without = {0};
+    without_homes.l1_homes = false;
+    bt_status status =
+        variant_make(model, options, target, &without_homes, v->parts, v->most_macs, &without);
+    if (status == BT_OK) {
+        status = bt_decision_add(out, "homes", more_than(v, without.plan.peak_bytes[BT_LEVEL_L2]),
+                                 0, "Homes and tiles in L1 take %llu bytes there.",
+                                 (unsigned long long)v->plan.peak_bytes[BT_LEVEL_L1]);
+    }
+    variant_free(&without);
+    BT_TRY(status);
+    if (staging->tiles > 0) {
+        BT_TRY(bt_decision_add(out, "tiles", 0, 0,
+                               "%u tiles move %llu bytes per micro-batch; %u operands are reached "
+                               "in L2 without one.",
+                               staging->tiles, (unsigned long long)staging->bytes_moved,
+                               staging->direct));
+    }
+    return BT_OK;
+}
+
 /* What the passes of the chosen variant bought. */
-static bt_status record_decisions(const bt_model *model, const variant *v, uint64_t plain_macs,
-                                  bt_decisions *out) {
-    const bt_ir *ir = &v->training.ir;
-    const uint64_t *peak = v->plan.peak_bytes;
+static bt_status record_decisions(const bt_model *model, const bt_training_options *options,
+                                  const bt_target *target, const bt_passes *passes,
+                                  const variant *v, uint64_t plain_macs, bt_decisions *out) {
     if (v->parts > 1) {
-        BT_TRY(bt_decision_add(out, "chains", v->unparted_peak - peak[BT_LEVEL_L2],
+        BT_TRY(bt_decision_add(out, "chains", more_than(v, v->unparted_peak),
                                v->whole_macs - plain_macs,
                                "Convolutions and what treats their channels one by one run in up "
                                "to %u parts of the channels.",
@@ -188,16 +223,9 @@ static bt_status record_decisions(const bt_model *model, const variant *v, uint6
                                made->node < model->node_count ? model->nodes[made->node].name : "?",
                                bt_opcode_name(made->opcode)));
     }
-    if (peak[BT_LEVEL_L1] > 0) {
-        bt_memory_plan without;
-        BT_TRY(bt_memory_plan_make(ir, 0, &without));
-        uint64_t saved = without.peak_bytes[BT_LEVEL_L2] - peak[BT_LEVEL_L2];
-        bt_memory_plan_free(&without);
-        BT_TRY(bt_decision_add(out, "homes", saved, 0,
-                               "Tensors that lie in L1 for their whole life take %llu bytes there.",
-                               (unsigned long long)peak[BT_LEVEL_L1]));
-    }
-    return BT_OK;
+    return v->plan.peak_bytes[BT_LEVEL_L1] > 0
+               ? record_homes(model, options, target, passes, v, out)
+               : BT_OK;
 }
 
 /* The variant and its report, whether it fits the target or not. */
@@ -217,7 +245,7 @@ static bt_status plan_variant(const bt_model *model, const bt_training_options *
                                .target = target,
                                .micro_batch = options->micro_batch,
                                .training_macs = info->training_macs};
-    bt_status status = record_decisions(model, v, plain_macs, &decisions);
+    bt_status status = record_decisions(model, options, target, passes, v, plain_macs, &decisions);
     if (status == BT_OK) {
         status = bt_report_make(&source, &decisions, out);
     }

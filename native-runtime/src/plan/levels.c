@@ -1,8 +1,9 @@
 /*
- * Homes: a transient block lives in L1 or in L2 for its whole life; kernels reach both. What weighs
- * on the peak of L2 goes to L1 first: as long as something that is alive at the peak finds room in
- * L1, it moves there. Which of them moves first is tried in several orders. Room that is left in L1
- * then goes to what is used most often per byte.
+ * Homes: a block lives in L1, L2 or L3 for its whole life. What weighs on the peak of L2 goes to L1
+ * first: as long as something that is alive at the peak finds room in L1, it moves there. Which of
+ * them moves first is tried in several orders. Room that is left in L1 then goes to what is used
+ * most often per byte. If L2 is still too small, what is alive at its peak goes to L3, largest
+ * first.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 
 typedef struct homes {
     bt_memory_plan *plan;
-    uint64_t l1_bytes;
+    const bt_capacity *capacity;
     uint32_t *placed; /* blocks in L1, by offset */
     uint32_t placed_count;
     bool *refused; /* per block: does not fit L1 any more */
@@ -27,7 +28,7 @@ static double duration(const bt_block *block) {
             sum += block->lifetimes[s].last - block->lifetimes[s].first + 1;
         }
     }
-    return sum;
+    return block->persistent ? 1e9 : sum;
 }
 
 static double by_size(const bt_block *block) { return block->bytes; }
@@ -41,14 +42,15 @@ static double by_uses(const bt_block *block) {
 }
 
 static bool lives_at(const bt_block *block, uint32_t sequence, uint32_t time) {
-    return block->lifetimes[sequence].first <= time && time <= block->lifetimes[sequence].last;
+    return block->persistent ||
+           (block->lifetimes[sequence].first <= time && time <= block->lifetimes[sequence].last);
 }
 
 /* Moves a block to L1 if there is a hole for it. */
 static void try_home(homes *h, uint32_t b) {
     bt_block *block = &h->plan->blocks[b];
-    uint64_t offset = bt_hole_find(h->plan, 0, h->placed, h->placed_count, block);
-    h->refused[b] = offset + block->bytes > h->l1_bytes;
+    uint64_t offset = bt_hole_find(h->plan, h->placed, h->placed_count, block);
+    h->refused[b] = offset + block->bytes > h->capacity->bytes[BT_LEVEL_L1];
     if (h->refused[b]) {
         return;
     }
@@ -68,7 +70,7 @@ static uint32_t choose(const homes *h, home_key key, uint32_t sequence, uint32_t
     uint32_t best = BT_NO_TENSOR;
     for (uint32_t b = 0; b < h->plan->block_count; b++) {
         const bt_block *block = &h->plan->blocks[b];
-        if (!block->persistent && block->level == BT_LEVEL_L2 && !h->refused[b] &&
+        if (block->level == BT_LEVEL_L2 && !h->refused[b] &&
             (sequence == BT_SEQUENCE_COUNT || lives_at(block, sequence, time)) &&
             (best == BT_NO_TENSOR || key(block) > key(&h->plan->blocks[best]))) {
             best = b;
@@ -122,11 +124,43 @@ static bt_status assign(homes *h) {
     return BT_OK;
 }
 
-bt_status bt_levels_assign(bt_memory_plan *plan, uint64_t l1_bytes) {
-    homes h = {.plan = plan, .l1_bytes = l1_bytes};
-    if (l1_bytes == 0) {
-        return BT_OK;
+/* The largest block in L2 that is alive at a time and may live in L3. */
+static uint32_t choose_for_l3(const bt_memory_plan *plan, uint32_t sequence, uint32_t time) {
+    uint32_t best = BT_NO_TENSOR;
+    for (uint32_t b = 0; b < plan->block_count; b++) {
+        const bt_block *block = &plan->blocks[b];
+        if (block->level == BT_LEVEL_L2 && !block->persistent && !block->is_interface &&
+            lives_at(block, sequence, time) &&
+            (best == BT_NO_TENSOR || block->bytes > plan->blocks[best].bytes)) {
+            best = b;
+        }
     }
+    return best;
+}
+
+static bt_status spill(bt_memory_plan *plan, const bt_capacity *capacity) {
+    uint64_t peak, spilled = 0;
+    uint32_t chosen = 0;
+    while (chosen != BT_NO_TENSOR) {
+        uint32_t sequence = BT_SEQUENCE_TRAIN, time = 0;
+        BT_TRY(bt_alive_most(plan, BT_LEVEL_L2, &peak, &sequence, &time));
+        if (peak <= capacity->bytes[BT_LEVEL_L2]) {
+            return BT_OK;
+        }
+        chosen = choose_for_l3(plan, sequence, time);
+        if (chosen != BT_NO_TENSOR) {
+            spilled += plan->blocks[chosen].bytes;
+            if (spilled > capacity->bytes[BT_LEVEL_L3]) {
+                return BT_OK;
+            }
+            plan->blocks[chosen].level = BT_LEVEL_L3;
+        }
+    }
+    return BT_OK;
+}
+
+bt_status bt_levels_assign(bt_memory_plan *plan, const bt_capacity *capacity) {
+    homes h = {.plan = plan, .capacity = capacity};
     h.placed = malloc((plan->block_count + 1) * sizeof *h.placed);
     h.refused = malloc((plan->block_count + 1) * sizeof *h.refused);
     bt_status status =
@@ -135,5 +169,5 @@ bt_status bt_levels_assign(bt_memory_plan *plan, uint64_t l1_bytes) {
             : bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to plan a program.");
     free(h.placed);
     free(h.refused);
-    return status;
+    return status == BT_OK ? spill(plan, capacity) : status;
 }

@@ -16,13 +16,29 @@ static bt_block *block_at(bt_memory_plan *plan, const bt_ir *ir, uint32_t tensor
     return &plan->blocks[plan->block_of[ir->tensors[tensor].storage]];
 }
 
+/* A transfer's bytes are in use until somebody waits for it. */
+static uint32_t end_of_use(const bt_sequence *sequence, uint32_t i) {
+    uint32_t end = i;
+    if (sequence->instructions[i].opcode == BT_OPCODE_TRANSFER) {
+        while (end + 1 < sequence->count && sequence->instructions[end].opcode != BT_OPCODE_WAIT) {
+            end++;
+        }
+    }
+    return end;
+}
+
+static void touch_by_session(bt_block *block, uint32_t sequence, uint32_t time) {
+    touch(block, sequence, time);
+    block->is_interface = true;
+}
+
 static void touch_interface(bt_memory_plan *plan, const bt_ir *ir, uint32_t sequence) {
     uint32_t end = ir->sequences[sequence].count + 1;
-    touch(block_at(plan, ir, ir->input), sequence, 0);
-    touch(block_at(plan, ir, ir->target), sequence, 0);
-    touch(block_at(plan, ir, ir->loss), sequence, end);
+    touch_by_session(block_at(plan, ir, ir->input), sequence, 0);
+    touch_by_session(block_at(plan, ir, ir->target), sequence, 0);
+    touch_by_session(block_at(plan, ir, ir->loss), sequence, end);
     if (sequence == BT_SEQUENCE_EVALUATE) {
-        touch(block_at(plan, ir, ir->output), sequence, end);
+        touch_by_session(block_at(plan, ir, ir->output), sequence, end);
     }
 }
 
@@ -34,6 +50,7 @@ static void find_lifetimes(bt_memory_plan *plan, const bt_ir *ir) {
                 if (instruction->operands[k] != BT_NO_TENSOR) {
                     bt_block *block = block_at(plan, ir, instruction->operands[k]);
                     touch(block, s, i + 1);
+                    touch(block, s, end_of_use(&ir->sequences[s], i) + 1);
                     block->uses++;
                 }
             }
@@ -77,13 +94,15 @@ static bool merge(bt_memory_plan *plan, const bt_ir *ir, uint32_t sequence, uint
     /* Whole blocks only: a slice says nothing of the rest. */
     if (bt_ir_bytes(&ir->tensors[instruction->operands[written]]) != begins->bytes ||
         bt_ir_bytes(&ir->tensors[instruction->operands[read]]) != ends->bytes || from == into ||
-        begins->bytes != ends->bytes || !is_local(begins, sequence) || !is_local(ends, sequence) ||
+        begins->bytes != ends->bytes || begins->level != ends->level ||
+        !is_local(begins, sequence) || !is_local(ends, sequence) ||
         begins->lifetimes[sequence].first != time || ends->lifetimes[sequence].last != time ||
         !reads_allow(plan, ir, instruction, written, into)) {
         return false;
     }
     ends->lifetimes[sequence].last = begins->lifetimes[sequence].last;
     ends->uses += begins->uses;
+    ends->is_interface = ends->is_interface || begins->is_interface;
     begins->bytes = 0;
     begins->lifetimes[sequence] = (bt_lifetime){.first = 1, .last = 0};
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
@@ -145,7 +164,7 @@ bt_status bt_lifetimes_find(const bt_ir *ir, bt_memory_plan *plan) {
         plan->block_of[i] = tensor->storage;
         plan->blocks[i].persistent =
             tensor->storage == i && tensor->residence == BT_RESIDENCE_PERSISTENT;
-        plan->blocks[i].level = BT_LEVEL_L2;
+        plan->blocks[i].level = tensor->level;
         plan->blocks[i].bytes = bt_ir_bytes(tensor);
         for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
             plan->blocks[i].lifetimes[s] = (bt_lifetime){.first = UINT32_MAX, .last = 0};

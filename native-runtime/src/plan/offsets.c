@@ -1,27 +1,14 @@
-/*
- * Offsets by greedy best fit: blocks are placed one after the other, each into the smallest hole
- * among the placed blocks that are alive with it. The result depends on the order, so several are
- * tried: largest first, largest area of bytes and time first, earliest first; then the blocks that
- * make the peak are moved to the front as long as there are rounds left. The best order wins.
- */
+/* Offsets of every level's blocks by bt_pack, peaks and lower bounds. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "plan/memory_plan.h"
-
-#define BT_PLACEMENT_ROUNDS 64u
-
-typedef struct placement {
-    bt_memory_plan *plan;
-    uint32_t count;   /* transient blocks */
-    uint32_t *order;  /* in which they are placed */
-    uint32_t *best;   /* order of the best placement so far */
-    uint32_t *placed; /* blocks placed so far, by offset */
-    uint64_t peak;
-    uint64_t best_peak;
-} placement;
+#include "plan/pack.h"
 
 bool bt_blocks_meet(const bt_block *a, const bt_block *b) {
+    if (a->persistent || b->persistent) {
+        return true;
+    }
     for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
         if (a->lifetimes[s].first <= b->lifetimes[s].last &&
             b->lifetimes[s].first <= a->lifetimes[s].last) {
@@ -31,9 +18,9 @@ bool bt_blocks_meet(const bt_block *a, const bt_block *b) {
     return false;
 }
 
-uint64_t bt_hole_find(const bt_memory_plan *plan, uint64_t base, const uint32_t *placed,
-                      uint32_t placed_count, const bt_block *block) {
-    uint64_t end = base; /* of what lies below and is alive with the block */
+uint64_t bt_hole_find(const bt_memory_plan *plan, const uint32_t *placed, uint32_t placed_count,
+                      const bt_block *block) {
+    uint64_t end = 0; /* of what lies below and is alive with the block */
     uint64_t best = UINT64_MAX;
     uint64_t best_size = UINT64_MAX;
     for (uint32_t i = 0; i < placed_count; i++) {
@@ -50,102 +37,6 @@ uint64_t bt_hole_find(const bt_memory_plan *plan, uint64_t base, const uint32_t 
         }
     }
     return best != UINT64_MAX ? best : end;
-}
-
-/* Places the blocks in the current order and remembers it if it is the best. */
-static void place(placement *p) {
-    bt_block *blocks = p->plan->blocks;
-    p->peak = p->plan->persistent_bytes;
-    for (uint32_t i = 0; i < p->count; i++) {
-        bt_block *block = &blocks[p->order[i]];
-        block->offset = bt_hole_find(p->plan, p->plan->persistent_bytes, p->placed, i, block);
-        if (block->offset + block->bytes > p->peak) {
-            p->peak = block->offset + block->bytes;
-        }
-        uint32_t at = i;
-        while (at > 0 && blocks[p->placed[at - 1]].offset > block->offset) {
-            p->placed[at] = p->placed[at - 1];
-            at--;
-        }
-        p->placed[at] = p->order[i];
-    }
-    if (p->peak < p->best_peak) {
-        p->best_peak = p->peak;
-        memcpy(p->best, p->order, p->count * sizeof *p->order);
-    }
-}
-
-/* Larger keys are placed first. */
-typedef uint64_t (*order_key)(const bt_block *block);
-
-static uint64_t duration(const bt_block *block) {
-    uint64_t sum = 0;
-    for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
-        if (block->lifetimes[s].first <= block->lifetimes[s].last) {
-            sum += block->lifetimes[s].last - block->lifetimes[s].first + 1;
-        }
-    }
-    return sum;
-}
-
-static uint64_t by_size(const bt_block *block) { return block->bytes; }
-
-static uint64_t by_area(const bt_block *block) { return block->bytes * duration(block); }
-
-static uint64_t by_duration(const bt_block *block) { return duration(block); }
-
-static uint64_t by_start(const bt_block *block) {
-    uint32_t first = UINT32_MAX;
-    for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
-        first = block->lifetimes[s].first < first ? block->lifetimes[s].first : first;
-    }
-    return UINT32_MAX - first;
-}
-
-/* Insertion sort: stable, so equal keys keep the order of the program. */
-static void sort(placement *p, order_key key) {
-    for (uint32_t i = 1; i < p->count; i++) {
-        uint32_t moved = p->order[i];
-        uint64_t moved_key = key(&p->plan->blocks[moved]);
-        uint32_t at = i;
-        while (at > 0 && key(&p->plan->blocks[p->order[at - 1]]) < moved_key) {
-            p->order[at] = p->order[at - 1];
-            at--;
-        }
-        p->order[at] = moved;
-    }
-}
-
-/* Moves the block that ends highest to the front of the order. */
-static void promote_highest(placement *p) {
-    uint32_t highest = 0;
-    for (uint32_t i = 0; i < p->count; i++) {
-        const bt_block *block = &p->plan->blocks[p->order[i]];
-        if (block->offset + block->bytes == p->peak) {
-            highest = i;
-        }
-    }
-    uint32_t moved = p->order[highest];
-    memmove(p->order + 1, p->order, highest * sizeof *p->order);
-    p->order[0] = moved;
-}
-
-static void search(placement *p) {
-    static const order_key keys[] = {by_size, by_area, by_duration, by_start};
-    for (uint32_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        sort(p, keys[i]);
-        place(p);
-    }
-    memcpy(p->order, p->best, p->count * sizeof *p->order);
-    place(p);
-    for (uint32_t i = 0; i < BT_PLACEMENT_ROUNDS &&
-                         p->best_peak > p->plan->lower_bound_bytes[BT_LEVEL_L2] && p->count > 0;
-         i++) {
-        promote_highest(p);
-        place(p);
-    }
-    memcpy(p->order, p->best, p->count * sizeof *p->order);
-    place(p);
 }
 
 /* Bytes of a level's transient blocks alive at the worst time of a sequence. */
@@ -205,69 +96,93 @@ bt_status bt_alive_most(const bt_memory_plan *plan, uint32_t level, uint64_t *by
     return BT_OK;
 }
 
-/* Ends of the levels' blocks, and bounds. */
-static bt_status measure(bt_memory_plan *plan) {
-    for (uint32_t b = 0; b < plan->block_count; b++) {
-        const bt_block *block = &plan->blocks[b];
-        uint64_t *peak = &plan->peak_bytes[block->level];
-        *peak = block->offset + block->bytes > *peak ? block->offset + block->bytes : *peak;
-    }
-    for (uint32_t level = BT_LEVEL_L1; level <= BT_LEVEL_L2; level++) {
-        BT_TRY(bt_alive_most(plan, level, &plan->lower_bound_bytes[level], NULL, NULL));
-    }
-    return BT_OK;
-}
+/* Buffers of one level for bt_pack; the sequences' times follow each other on one axis. */
+typedef struct packing {
+    uint32_t *blocks; /* per buffer */
+    bt_pack_buffer *buffers;
+    bt_pack_interval *intervals; /* BT_SEQUENCE_COUNT per buffer */
+    uint64_t *offsets;
+    uint32_t count;
+} packing;
 
-bt_status bt_offsets_assign(bt_memory_plan *plan) {
-    placement p = {.plan = plan, .best_peak = UINT64_MAX};
-    size_t bytes = (plan->block_count + 1) * sizeof(uint32_t);
-    p.order = malloc(bytes);
-    p.best = malloc(bytes);
-    p.placed = malloc(bytes);
-    bt_status status = BT_OK;
-    if (p.order == NULL || p.best == NULL || p.placed == NULL) {
-        status = bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to plan a program.");
-        goto done;
+static void add_intervals(const bt_block *block, const uint64_t *begin, bt_pack_interval *intervals,
+                          bt_pack_buffer *buffer) {
+    *buffer = (bt_pack_buffer){.size = block->bytes, .intervals = intervals};
+    if (block->persistent) {
+        intervals[buffer->interval_count++] =
+            (bt_pack_interval){begin[0], begin[BT_SEQUENCE_COUNT]};
+        return;
     }
-    for (uint32_t b = 0; b < plan->block_count; b++) {
-        if (plan->blocks[b].persistent) {
-            plan->blocks[b].offset = plan->persistent_bytes;
-            plan->persistent_bytes += plan->blocks[b].bytes;
-        } else if (plan->blocks[b].level == BT_LEVEL_L2) {
-            p.order[p.count++] = b;
+    for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
+        bt_lifetime lifetime = block->lifetimes[s];
+        if (lifetime.first <= lifetime.last) {
+            intervals[buffer->interval_count++] = (bt_pack_interval){
+                begin[s] + lifetime.first, begin[s] + (uint64_t)lifetime.last + 1};
         }
     }
-    status = bt_alive_most(plan, BT_LEVEL_L2, &plan->lower_bound_bytes[BT_LEVEL_L2], NULL, NULL);
-    if (status == BT_OK) {
-        search(&p);
-        status = measure(plan);
-    }
-done:
-    free(p.order);
-    free(p.best);
-    free(p.placed);
-    return status;
 }
 
-bt_status bt_memory_plan_make(const bt_ir *ir, uint64_t l1_bytes, bt_memory_plan *out) {
-    bt_memory_plan plan = {0};
-    bt_status status = bt_lifetimes_find(ir, &plan);
-    if (status == BT_OK) {
-        status = bt_levels_assign(&plan, l1_bytes);
+static void find_buffers(const bt_memory_plan *plan, uint32_t level, packing *p) {
+    uint64_t begin[BT_SEQUENCE_COUNT + 1] = {0}; /* of every sequence on the axis */
+    for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
+        uint32_t last = 0;
+        for (uint32_t b = 0; b < plan->block_count; b++) {
+            bt_lifetime lifetime = plan->blocks[b].lifetimes[s];
+            bool used = lifetime.first <= lifetime.last;
+            last = used && lifetime.last > last ? lifetime.last : last;
+        }
+        begin[s + 1] = begin[s] + last + 1;
     }
-    if (status == BT_OK) {
-        status = bt_offsets_assign(&plan);
+    for (uint32_t b = 0; b < plan->block_count; b++) {
+        if (plan->blocks[b].level == level) {
+            p->blocks[p->count] = b;
+            add_intervals(&plan->blocks[b], begin, &p->intervals[p->count * BT_SEQUENCE_COUNT],
+                          &p->buffers[p->count]);
+            p->count++;
+        }
     }
-    if (status != BT_OK) {
-        bt_memory_plan_free(&plan);
-        return status;
+}
+
+static bt_status pack_level(bt_memory_plan *plan, uint32_t level, uint64_t capacity, uint64_t nodes,
+                            packing *p) {
+    bt_pack_result result;
+    p->count = 0;
+    find_buffers(plan, level, p);
+    if (p->count == 0) {
+        return BT_OK;
     }
-    *out = plan;
+    /* L1 only has to fit; the others are to be as low as can be. The more buffers, the longer a
+     * node takes and the less an exact search gains. */
+    uint64_t goal = level == BT_LEVEL_L1 ? capacity : 0;
+    uint64_t budget = nodes / (1 + p->count / 64);
+    BT_TRY(bt_pack(p->buffers, p->count, goal, budget, p->offsets, &result));
+    for (uint32_t i = 0; i < p->count; i++) {
+        plan->blocks[p->blocks[i]].offset = p->offsets[i];
+    }
+    plan->peak_bytes[level] = result.height;
     return BT_OK;
 }
 
-void bt_memory_plan_free(bt_memory_plan *plan) {
-    free(plan->blocks);
-    free(plan->block_of);
-    *plan = (bt_memory_plan){0};
+bt_status bt_offsets_assign(bt_memory_plan *plan, const bt_capacity *capacity, uint64_t nodes) {
+    size_t count = plan->block_count + 1;
+    packing p = {.blocks = malloc(count * sizeof *p.blocks),
+                 .buffers = malloc(count * sizeof *p.buffers),
+                 .intervals = malloc(count * BT_SEQUENCE_COUNT * sizeof *p.intervals),
+                 .offsets = malloc(count * sizeof *p.offsets)};
+    bt_status status = BT_OK;
+    if (p.blocks == NULL || p.buffers == NULL || p.intervals == NULL || p.offsets == NULL) {
+        status = bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to plan a program.");
+    }
+    plan->persistent_bytes = 0;
+    for (uint32_t b = 0; b < plan->block_count; b++) {
+        plan->persistent_bytes += plan->blocks[b].persistent ? plan->blocks[b].bytes : 0;
+    }
+    for (uint32_t level = 0; level < BT_LEVEL_COUNT && status == BT_OK; level++) {
+        status = pack_level(plan, level, capacity->bytes[level], nodes, &p);
+    }
+    free(p.blocks);
+    free(p.buffers);
+    free(p.intervals);
+    free(p.offsets);
+    return status;
 }

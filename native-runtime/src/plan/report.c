@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- when storages are touched */
+/* ---- when values are touched */
 
 static void touch(bt_lifetime *lifetime, uint32_t time) {
     lifetime->first = time < lifetime->first ? time : lifetime->first;
@@ -21,17 +21,17 @@ void bt_touches_find(const bt_ir *ir, bt_touches *touches) {
             const bt_instruction *instruction = &ir->sequences[s].instructions[i];
             for (uint32_t k = 0; k < instruction->operand_count; k++) {
                 if (instruction->operands[k] != BT_NO_TENSOR) {
-                    touch(&touches[ir->tensors[instruction->operands[k]].storage][s], i + 1);
+                    touch(&touches[ir->tensors[instruction->operands[k]].value][s], i + 1);
                 }
             }
         }
         if (s == BT_SEQUENCE_TRAIN || s == BT_SEQUENCE_EVALUATE) {
-            touch(&touches[ir->tensors[ir->input].storage][s], 0);
-            touch(&touches[ir->tensors[ir->target].storage][s], 0);
-            touch(&touches[ir->tensors[ir->loss].storage][s], ir->sequences[s].count + 1);
+            touch(&touches[ir->tensors[ir->input].value][s], 0);
+            touch(&touches[ir->tensors[ir->target].value][s], 0);
+            touch(&touches[ir->tensors[ir->loss].value][s], ir->sequences[s].count + 1);
         }
     }
-    touch(&touches[ir->tensors[ir->output].storage][BT_SEQUENCE_EVALUATE],
+    touch(&touches[ir->tensors[ir->output].value][BT_SEQUENCE_EVALUATE],
           ir->sequences[BT_SEQUENCE_EVALUATE].count + 1);
 }
 
@@ -69,17 +69,16 @@ static uint32_t scratch_operand(uint32_t opcode) {
     }
 }
 
-/* What kinds are found from, per storage. */
+/* What kinds are found from, per value. */
 typedef struct traits {
     bool error;   /* computed from the loss's gradient */
     bool scratch; /* block sums */
-    bool tile;    /* brought by transfers, or taken away */
 } traits;
 
 static bool reads_error(const bt_ir *ir, const bt_instruction *instruction, const traits *of) {
     for (uint32_t k = 0; k < instruction->operand_count; k++) {
         uint32_t tensor = instruction->operands[k];
-        if (tensor != BT_NO_TENSOR && of[ir->tensors[tensor].storage].error &&
+        if (tensor != BT_NO_TENSOR && of[ir->tensors[tensor].value].error &&
             (bt_instruction_access(instruction, k) & BT_ACCESS_READ) != 0) {
             return true;
         }
@@ -101,27 +100,28 @@ static void find_traits(const bt_report_source *source, uint32_t sequence, trait
             if (tensor == BT_NO_TENSOR) {
                 continue;
             }
-            traits *t = &of[ir->tensors[tensor].storage];
+            traits *t = &of[ir->tensors[tensor].value];
             bool written = (bt_instruction_access(instruction, k) & BT_ACCESS_WRITE) != 0;
             t->error = t->error || (written && (error || (is_loss(instruction->opcode) && k == 3)));
             t->scratch = t->scratch || k == scratch_operand(instruction->opcode);
-            t->tile = t->tile || (instruction->opcode == BT_OPCODE_TRANSFER &&
-                                  level_of(source->memory, tensor) == BT_LEVEL_L1);
         }
     }
 }
 
-/* The operands of optimizer steps say what they are. */
-static void mark_update(const bt_ir *ir, uint32_t *kinds) {
-    const bt_sequence *update = &ir->sequences[BT_SEQUENCE_UPDATE];
-    for (uint32_t i = 0; i < update->count; i++) {
-        const bt_instruction *instruction = &update->instructions[i];
-        bool steps = instruction->opcode == BT_OPCODE_SGD || instruction->opcode == BT_OPCODE_ADAM;
-        for (uint32_t k = 1; steps && k < instruction->operand_count; k++) {
-            if (instruction->operands[k] != BT_NO_TENSOR) {
-                kinds[ir->tensors[instruction->operands[k]].storage] =
-                    k == 1 ? BT_TENSOR_GRADIENT : BT_TENSOR_OPTIMIZER;
-            }
+static bool begins_with(const char *text, const char *prefix) {
+    return text != NULL && strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* What is kept beside the parameters is known by the names that it is given. */
+static void mark_kept(const bt_ir *ir, uint32_t *kinds) {
+    for (uint32_t i = 0; i < ir->tensor_count; i++) {
+        const bt_ir_tensor *tensor = &ir->tensors[i];
+        bool kept = tensor->residence == BT_RESIDENCE_PERSISTENT;
+        if (kept && begins_with(tensor->name, "gradient.")) {
+            kinds[tensor->value] = BT_TENSOR_GRADIENT;
+        } else if (kept &&
+                   (begins_with(tensor->name, "momentum.") || begins_with(tensor->name, "adam_"))) {
+            kinds[tensor->value] = BT_TENSOR_OPTIMIZER;
         }
     }
 }
@@ -131,12 +131,12 @@ static void mark_parameters(const bt_report_source *source, uint32_t *kinds) {
     for (uint32_t i = 0; i < source->model->value_count; i++) {
         uint32_t tensor = source->training->parameter_tensors[i];
         if (tensor != BT_NO_TENSOR && source->model->values[i].is_parameter) {
-            kinds[ir->tensors[tensor].storage] = BT_TENSOR_WEIGHT;
+            kinds[ir->tensors[tensor].value] = BT_TENSOR_WEIGHT;
         }
     }
 }
 
-/* kinds holds an entry per tensor of the IR; those of storages are set. */
+/* kinds holds an entry per tensor of the IR; those of values are set. */
 static void find_kinds(const bt_report_source *source, const bt_touches *touches, uint32_t turn,
                        traits *of, uint32_t *kinds) {
     const bt_ir *ir = &source->training->ir;
@@ -145,16 +145,16 @@ static void find_kinds(const bt_report_source *source, const bt_touches *touches
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
         const bt_lifetime *train = &touches[i][BT_SEQUENCE_TRAIN];
         bool kept = train->first <= turn + 1 && train->last > turn + 1;
-        kinds[i] = of[i].tile      ? BT_TENSOR_TILE
-                   : of[i].scratch ? BT_TENSOR_SCRATCH
-                   : of[i].error   ? BT_TENSOR_ERROR
-                   : kept          ? BT_TENSOR_STASH
-                                   : BT_TENSOR_ACTIVATION;
+        kinds[i] = ir->tensors[i].is_tile ? BT_TENSOR_TILE
+                   : of[i].scratch        ? BT_TENSOR_SCRATCH
+                   : of[i].error          ? BT_TENSOR_ERROR
+                   : kept                 ? BT_TENSOR_STASH
+                                          : BT_TENSOR_ACTIVATION;
     }
-    kinds[ir->tensors[ir->input].storage] = BT_TENSOR_INPUT;
-    kinds[ir->tensors[ir->target].storage] = BT_TENSOR_INPUT;
-    kinds[ir->tensors[ir->loss].storage] = BT_TENSOR_SCRATCH;
-    mark_update(ir, kinds);
+    kinds[ir->tensors[ir->input].value] = BT_TENSOR_INPUT;
+    kinds[ir->tensors[ir->target].value] = BT_TENSOR_INPUT;
+    kinds[ir->tensors[ir->loss].value] = BT_TENSOR_SCRATCH;
+    mark_kept(ir, kinds);
     mark_parameters(source, kinds);
 }
 
@@ -188,7 +188,7 @@ static const char *node_name(const bt_plan *plan, const bt_model *model, uint32_
     return plan->texts[node < model->node_count ? node : model->node_count];
 }
 
-/* Node of the instruction that writes a storage first, BT_NO_NODE if it belongs to none. */
+/* Node of the instruction that writes a value first, BT_NO_NODE if it belongs to none. */
 static void find_writers(const bt_ir *ir, uint32_t *writers) {
     memset(writers, 0xFF, ir->tensor_count * sizeof *writers);
     for (uint32_t s = BT_SEQUENCE_COUNT; s-- > 0;) {
@@ -198,7 +198,7 @@ static void find_writers(const bt_ir *ir, uint32_t *writers) {
                 uint32_t tensor = instruction->operands[k];
                 if (tensor != BT_NO_TENSOR && instruction->node != BT_NO_NODE &&
                     (bt_instruction_access(instruction, k) & BT_ACCESS_WRITE) != 0) {
-                    writers[ir->tensors[tensor].storage] = instruction->node;
+                    writers[ir->tensors[tensor].value] = instruction->node;
                 }
             }
         }
@@ -223,6 +223,15 @@ static void describe_tensor(const bt_ir_tensor *tensor, const bt_block *block,
     }
 }
 
+static bool is_touched(const bt_touches *touches) {
+    for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
+        if ((*touches)[s].first <= (*touches)[s].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bt_status report_tensors(const bt_report_source *source, const bt_touches *touches,
                                 const uint32_t *kinds, const uint32_t *writers, bt_plan *plan) {
     const bt_ir *ir = &source->training->ir;
@@ -233,7 +242,8 @@ static bt_status report_tensors(const bt_report_source *source, const bt_touches
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
         const bt_ir_tensor *tensor = &ir->tensors[i];
         uint32_t block = source->memory->block_of[i];
-        if (tensor->storage != i || block == BT_NO_TENSOR) {
+        if (tensor->value != i || block == BT_NO_TENSOR ||
+            !(is_touched(&touches[i]) || source->memory->blocks[block].persistent)) {
             continue;
         }
         bt_plan_tensor *out = &plan->tensors[plan->info.tensors++];

@@ -31,10 +31,10 @@ typedef struct bt_report_source {
     uint64_t training_macs; /* per sample, without what is computed again */
 } bt_report_source;
 
-/* First and last time that a storage is touched, per sequence; see memory_plan.h for time. */
+/* First and last time that a value is touched, per sequence; see memory_plan.h for time. */
 typedef bt_lifetime bt_touches[BT_SEQUENCE_COUNT];
 
-/* touches holds an entry per tensor of the IR; those that are no storage stay unused. */
+/* touches holds an entry per tensor of the IR; those that are no value stay unused. */
 void bt_touches_find(const bt_ir *ir, bt_touches *touches);
 
 /* Multiply-adds of a sequence. */

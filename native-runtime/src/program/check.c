@@ -49,7 +49,7 @@ static const bt_signature signatures[BT_OPCODE_COUNT] = {
     [BT_OPCODE_COPY_BLOCKS] = {"fF", 0, 6},
     [BT_OPCODE_SOFTMAX_FORWARD] = {"sS", 0, 3},
     [BT_OPCODE_SOFTMAX_GRAD] = {"fsS", 0, 3},
-    [BT_OPCODE_DROPOUT] = {"sS", 0, 2},
+    [BT_OPCODE_DROPOUT] = {"sS", 0, 3},
     [BT_OPCODE_CROSS_ENTROPY] = {"siFS", 1u << 3, 1},
     [BT_OPCODE_MSE] = {"sfFS", 1u << 3, 1},
     [BT_OPCODE_INNER_PRODUCT] = {"sfFS", 1u << 3, 1},
@@ -466,7 +466,7 @@ static uint32_t shapes_fit(const bt_call *call) {
         return elements_equal(call, 0, 2) && view_covers(call, 0);
     case BT_OPCODE_DROPOUT: {
         float ratio = bt_call_float(call, 0);
-        return elements_equal(call, 0, 1) && ratio >= 0.0f && ratio < 1.0f;
+        return elements_equal(call, 0, 1) && ratio >= 0.0f && ratio < 1.0f && a[2] >= 0;
     }
     case BT_OPCODE_CROSS_ENTROPY:
         return check_loss(call) && elements_are(call, 1, bt_tensor_elements(t[2]));

@@ -126,7 +126,8 @@ typedef struct bt_tensor {
                                                dst_stride dst_offset, in elements */                  \
     X(SOFTMAX_FORWARD, "softmax.forward")   /* x y | rows channels inner */                           \
     X(SOFTMAX_GRAD, "softmax.grad")         /* y dy dx | rows channels inner */                       \
-    X(DROPOUT, "dropout")                   /* x y | ratio, stream; also its own gradient */          \
+    X(DROPOUT, "dropout")                   /* x y | ratio, stream, number of the first four          \
+                                               elements; also its own gradient */                     \
     X(CROSS_ENTROPY, "cross_entropy")       /* logits labels losses dlogits? | classes */             \
     X(MSE, "mse")                           /* y target losses dy? | elements per sample */           \
     X(INNER_PRODUCT, "inner_product")       /* y target losses dy? | elements per sample */           \

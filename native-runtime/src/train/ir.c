@@ -110,8 +110,13 @@ uint32_t bt_ir_tensor_new(bt_ir *ir, bt_residence residence, uint32_t dtype, con
         return BT_NO_TENSOR;
     }
     uint32_t index = ir->tensor_count++;
-    ir->tensors[index] = (bt_ir_tensor){
-        .shape = *shape, .dtype = dtype, .storage = index, .residence = residence, .name = text};
+    ir->tensors[index] = (bt_ir_tensor){.shape = *shape,
+                                        .dtype = dtype,
+                                        .storage = index,
+                                        .value = index,
+                                        .residence = residence,
+                                        .level = BT_LEVEL_L2,
+                                        .name = text};
     return index;
 }
 
@@ -124,6 +129,7 @@ uint32_t bt_ir_slice(bt_ir *ir, uint32_t source, uint32_t first, const bt_shape 
         bt_ir_tensor_new(ir, ir->tensors[from.storage].residence, from.dtype, shape, "", NULL);
     if (ir->status == BT_OK) {
         ir->tensors[slice].storage = from.storage;
+        ir->tensors[slice].value = from.value;
         ir->tensors[slice].offset = from.offset + first * bt_dtype_bytes(from.dtype);
     }
     return slice;

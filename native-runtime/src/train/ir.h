@@ -22,8 +22,11 @@ typedef struct bt_ir_tensor {
     bt_shape shape;
     uint32_t dtype;         /* BT_DTYPE_… */
     uint32_t storage;       /* the tensor whose bytes it shares; itself if none */
+    uint32_t value;         /* storage before others were put in its place; for reports */
     uint32_t offset;        /* bytes from the start of the storage */
     bt_residence residence; /* of a storage */
+    uint32_t level;         /* home of a storage, BT_LEVEL_…; L2 until the planner decides */
+    bool is_tile;           /* a storage in L1 that holds a copy while instructions need it */
     char *name;             /* NULL for a nameless one */
 } bt_ir_tensor;
 
