@@ -27,8 +27,7 @@ public final class MemoryTable {
     /** The argument names the target; gap9-l2-only unless given. */
     public static void main(String[] arguments) {
         String target = arguments.length > 0 ? arguments[0] : "gap9-l2-only";
-        System.out.println("| network | update | L2 | bound of L2 | L1 | L2, L1 measured | conventional | less: L2, all |"
-                + " planned in |");
+        System.out.println("| network | update | L2 | bound of L2 | L1 | L2, L1 measured | conventional | times less | planned in |");
         System.out.println("|---|---|--:|--:|--:|--:|--:|--:|--:|");
         for (UpdateScheme.Preset scheme : List.of(UpdateScheme.FULL, UpdateScheme.LAST_LAYER)) {
             for (Model model : Networks.shipped()) {
@@ -51,7 +50,7 @@ public final class MemoryTable {
         long conventional = peak(Plan.of(model, options, target, Policy.CONVENTIONAL), L2);
         long all = plan.levels().stream().mapToLong(Level::peakBytes).sum();
         System.out.printf(
-                "| %s | %s | %d | %d | %d | %d, %d | %d | %.1f, %.1f | %.0f ms |%n",
+                "| %s | %s | %d | %d | %d | %d, %d | %d | %.1f | %.0f ms |%n",
                 model.name(),
                 scheme == UpdateScheme.FULL ? "full" : "last layer",
                 peak(plan, L2),
@@ -60,7 +59,6 @@ public final class MemoryTable {
                 measured.l2HighWater(),
                 measured.l1HighWater(),
                 conventional,
-                (double) conventional / peak(plan, L2),
                 (double) conventional / all,
                 nanos / 1e6);
     }

@@ -96,8 +96,8 @@ final class PlanCommand extends ReportingCommand<PlanCommand.Result> {
     /** One memory. */
     record LevelResult(String name, long peakBytes, long lowerBoundBytes, long capacityBytes, long trafficBytes) {}
 
-    /** What the conventional policy needs: how many times as much as this plan of L2, and of all memories. */
-    record Baseline(long l2PeakBytes, double ratio, double ratioOfAll) {}
+    /** What the conventional policy needs: how many times as much as this plan of L2, if it needs any, and of all. */
+    record Baseline(long l2PeakBytes, @Nullable Double ratio, double ratioOfAll) {}
 
     /** Instructions in their order; {@code backward} is the number of the first one behind the loss. */
     record SequenceResult(Sequence name, @Nullable Integer backward, List<PlannedInstruction> instructions) {}
@@ -175,7 +175,7 @@ final class PlanCommand extends ReportingCommand<PlanCommand.Result> {
                 levels,
                 new Baseline(
                         conventional,
-                        (double) conventional / l2,
+                        l2 == 0 ? null : (double) conventional / l2,
                         (double) conventional
                                 / levels.stream()
                                         .mapToLong(LevelResult::peakBytes)
@@ -210,8 +210,8 @@ final class PlanCommand extends ReportingCommand<PlanCommand.Result> {
                 result.macsPerSample, result.plannedMacsPerSample, result.estimatedCycles);
         if (result.policy != Policy.CONVENTIONAL) {
             out.printf(
-                    "conventional plan: %d bytes, %.1f times as much as L2, %.1f times as all memories together%n",
-                    result.conventional.l2PeakBytes, result.conventional.ratio, result.conventional.ratioOfAll);
+                    "conventional plan: %d bytes, %.1f times as much as all memories together%n",
+                    result.conventional.l2PeakBytes, result.conventional.ratioOfAll);
         }
         if (!result.advice.isEmpty()) {
             out.printf("%n%s%n", result.advice);

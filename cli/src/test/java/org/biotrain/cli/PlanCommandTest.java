@@ -46,7 +46,6 @@ class PlanCommandTest {
         assertThat(run.code()).as(run.err()).isZero();
         JsonNode plan = run.json();
         assertThat(plan.path("l2_peak_bytes").asLong())
-                .isPositive()
                 .isLessThanOrEqualTo((long) (1.02 * plan.path("l2_lower_bound_bytes").asLong()));
         assertThat(plan.path("l1_peak_bytes").asLong()).isBetween(1L, 114_688L);
         assertThat(plan.path("l3_peak_bytes").asLong()).isZero();
@@ -55,9 +54,9 @@ class PlanCommandTest {
         assertThat(plan.path("planned_macs_per_sample").asLong())
                 .isGreaterThanOrEqualTo(plan.path("macs_per_sample").asLong());
         assertThat(plan.path("estimated_cycles").asLong()).isPositive();
-        assertThat(plan.path("conventional").path("ratio").asDouble()).isGreaterThan(8);
+        assertThat(plan.path("conventional").path("ratio_of_all").asDouble()).isGreaterThan(8);
         assertThat(plan.path("decisions")).isNotEmpty();
-        assertThat(plan.path("tensors").findValuesAsText("kind")).contains("WEIGHT", "GRADIENT", "OPTIMIZER", "STASH");
+        assertThat(plan.path("tensors").findValuesAsText("kind")).contains("WEIGHT", "GRADIENT", "OPTIMIZER", "TILE");
         JsonNode train = plan.path("sequences").path(1);
         assertThat(train.path("name").asText()).isEqualTo("TRAIN");
         assertThat(train.path("instructions").path(train.path("backward").asInt() - 1).path("name").asText())
@@ -83,7 +82,7 @@ class PlanCommandTest {
         Run run = Run.of("plan", "--model", network, "--svg", svg.toString(), "--html", html.toString());
 
         assertThat(run.code()).as(run.err()).isZero();
-        assertThat(run.out()).contains("L2", "conventional plan:", "recompute:");
+        assertThat(run.out()).contains("L2", "conventional plan:", "homes:");
         DocumentBuilderFactory factory = DocumentBuilderFactory.newInstance();
         Document picture = factory.newDocumentBuilder().parse(new InputSource(new StringReader(Files.readString(svg))));
         assertThat(picture.getElementsByTagName("rect").getLength()).isGreaterThan(50);
