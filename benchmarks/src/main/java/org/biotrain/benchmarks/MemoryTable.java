@@ -27,7 +27,8 @@ public final class MemoryTable {
     /** The argument names the target; gap9-l2-only unless given. */
     public static void main(String[] arguments) {
         String target = arguments.length > 0 ? arguments[0] : "gap9-l2-only";
-        System.out.println("| network | update | L2 | bound of L2 | L1 | L2, L1 measured | conventional | times less | planned in |");
+        System.out.println(
+                "| network | update | L2 | bound of L2 | L1 | L2, L1 measured | conventional | times less | planned in |");
         System.out.println("|---|---|--:|--:|--:|--:|--:|--:|--:|");
         for (UpdateScheme.Preset scheme : List.of(UpdateScheme.FULL, UpdateScheme.LAST_LAYER)) {
             for (Model model : Networks.shipped()) {

@@ -45,8 +45,8 @@ class PlanCommandTest {
 
         assertThat(run.code()).as(run.err()).isZero();
         JsonNode plan = run.json();
-        assertThat(plan.path("l2_peak_bytes").asLong())
-                .isLessThanOrEqualTo((long) (1.02 * plan.path("l2_lower_bound_bytes").asLong()));
+        assertThat(plan.path("l2_peak_bytes").asLong()).isLessThanOrEqualTo((long)
+                (1.02 * plan.path("l2_lower_bound_bytes").asLong()));
         assertThat(plan.path("l1_peak_bytes").asLong()).isBetween(1L, 114_688L);
         assertThat(plan.path("l3_peak_bytes").asLong()).isZero();
         assertThat(plan.path("parameters").asInt()).isEqualTo(4179);
@@ -59,7 +59,10 @@ class PlanCommandTest {
         assertThat(plan.path("tensors").findValuesAsText("kind")).contains("WEIGHT", "GRADIENT", "OPTIMIZER", "TILE");
         JsonNode train = plan.path("sequences").path(1);
         assertThat(train.path("name").asText()).isEqualTo("TRAIN");
-        assertThat(train.path("instructions").path(train.path("backward").asInt() - 1).path("name").asText())
+        assertThat(train.path("instructions")
+                        .path(train.path("backward").asInt() - 1)
+                        .path("name")
+                        .asText())
                 .isEqualTo("cross_entropy");
     }
 
@@ -122,7 +125,11 @@ class PlanCommandTest {
         assertThat(Run.of("plan", "--model", network, "--target", "gap8").err())
                 .contains("There is no target 'gap8'", "pulp-open");
         Run unwritable = Run.of(
-                "plan", "--model", network, "--svg", folder.resolve("none/plan.svg").toString());
+                "plan",
+                "--model",
+                network,
+                "--svg",
+                folder.resolve("none/plan.svg").toString());
         assertThat(unwritable.code()).isEqualTo(1);
         assertThat(unwritable.err()).contains("plan.svg", "name a file in a folder that exists");
         assertThat(Run.of("plan", "--model", network, "--micro-batch", "3").code())

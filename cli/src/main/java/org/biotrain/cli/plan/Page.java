@@ -115,7 +115,9 @@ public final class Page {
                                 Xml.number(Math.max(0.3, 75.0 * bytes / longest)),
                                 color,
                                 count(bytes),
-                                bytes == longest || bytes == 0 ? "" : String.format(Locale.ROOT, ", %.1f times less", (double) longest / bytes)));
+                                bytes == longest || bytes == 0
+                                        ? ""
+                                        : String.format(Locale.ROOT, ", %.1f times less", (double) longest / bytes)));
     }
 
     private void decisions(Plan plan) {

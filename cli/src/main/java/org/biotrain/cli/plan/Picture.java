@@ -215,7 +215,8 @@ public final class Picture {
         boolean dark = false;
         int start = 0;
         for (int i = 1; i <= train.size(); i++) {
-            if (i == train.size() || !train.get(i).layer().equals(train.get(start).layer())) {
+            if (i == train.size()
+                    || !train.get(i).layer().equals(train.get(start).layer())) {
                 layer(train.get(start).layer(), start, i, top, dark);
                 dark = !dark;
                 start = i;
