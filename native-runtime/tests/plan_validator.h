@@ -77,7 +77,7 @@ typedef struct validator {
     uint32_t instruction;
     uint32_t words;
     uint32_t base[BT_LEVEL_COUNT + 1]; /* first word of each arena; the end of all */
-    uint32_t *owner;                   /* per word: storage that wrote it last, or BT_NO_TENSOR */
+    uint32_t *owner;                   /* per word: value that wrote it last, or BT_NO_TENSOR */
     uint8_t *moving;                   /* per word: MOVES_… */
     uint8_t *summed;                   /* per word: added to in TRAIN */
     uint32_t started;                  /* first instruction whose transfers nobody has waited for */
@@ -116,13 +116,13 @@ static inline void claim(validator *v, uint32_t tensor, words range) {
         if (v->moving[i] != 0) {
             violation(v, "bytes are written before their transfer was waited for");
         }
-        v->owner[i] = v->ir->tensors[tensor].storage;
+        v->owner[i] = v->ir->tensors[tensor].value;
     }
 }
 
 static inline void expect_owned(validator *v, uint32_t tensor, words range, const char *what) {
     for (uint32_t i = range.begin; i < range.end; i++) {
-        if (v->owner[i] != v->ir->tensors[tensor].storage) {
+        if (v->owner[i] != v->ir->tensors[tensor].value) {
             violation(v, what);
         }
         if ((v->moving[i] & MOVES_TO) != 0) {
@@ -330,7 +330,7 @@ static inline void begin_sequence(validator *v) {
     memset(v->moving, 0, v->words);
     memset(v->owner, 0xFF, v->words * sizeof *v->owner);
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
-        if (ir->tensors[i].residence == BT_RESIDENCE_PERSISTENT && ir->tensors[i].storage == i) {
+        if (ir->tensors[i].residence == BT_RESIDENCE_PERSISTENT && ir->tensors[i].value == i) {
             claim(v, i, words_of(v, i));
         }
     }
@@ -348,7 +348,7 @@ static inline void end_sequence(validator *v) {
         }
     }
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
-        if (ir->tensors[i].residence == BT_RESIDENCE_PERSISTENT && ir->tensors[i].storage == i) {
+        if (ir->tensors[i].residence == BT_RESIDENCE_PERSISTENT && ir->tensors[i].value == i) {
             expect_owned(v, i, words_of(v, i), "a persistent tensor was overwritten");
         }
     }

@@ -148,7 +148,6 @@ static void tensors_have_kinds_and_layers(void) {
         {"momentum.conv1.weight", "", BT_TENSOR_OPTIMIZER},
         {"input", "", BT_TENSOR_INPUT},
         {"", "norm1", BT_TENSOR_ACTIVATION},
-        {"", "fc", BT_TENSOR_TILE},
     };
     for (uint32_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         bt_plan_tensor tensor;
