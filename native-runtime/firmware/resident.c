@@ -453,7 +453,7 @@ static uint32_t train_step(bt_resident *resident, const bt_step_command *step,
     record->loss = bits_of(mean);
     record->cycles_low = (uint32_t)cycles;
     record->cycles_high = (uint32_t)(cycles >> 32);
-    record->reserved = 0;
+    record->check = bt_record_check(record, mailbox->record_count);
     hal->fence(hal->context);
     bt_word_store(&mailbox->record_count, mailbox->record_count + 1u);
     hal->notify(hal->context);

@@ -6,12 +6,27 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "biotrain/biotrain.h"
 #include "networks.h"
 #include "program/program.h"
 
 #define SAMPLES 16u
+
+static inline double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static inline bt_program *epidenet_program(void) {
+    bt_model *model = epidenet();
+    bt_training_options options = options_default();
+    bt_program *program = compile(model, &options, "gap9");
+    bt_model_free(model);
+    return program;
+}
 
 static inline bt_device *device_open(const char *where, uint32_t timeout_ms) {
     bt_device *device;

@@ -81,12 +81,19 @@ static void a_larger_network_gives_the_bits_of_sim(void) {
     bt_model_free(model);
 }
 
-static bt_program *epidenet_program(void) {
+static void cached_features_give_the_bits_of_sim(void) {
     bt_model *model = epidenet();
     bt_training_options options = options_default();
-    bt_program *program = compile(model, &options, "gap9");
+    options.scheme = BT_UPDATE_LAST_LAYER;
+    bt_program *plain = compile(model, &options, "gap9");
+    options.cache_features = 1;
+    bt_program *cached = compile(model, &options, "gap9");
+    check_same("cached features", cached, 2, 11, 6);
+    CHECK(run("sim:", plain, 2, 11, 6).outputs == run("sim:", cached, 2, 11, 6).outputs,
+          "other outputs than without cached features");
+    bt_program_free(plain);
+    bt_program_free(cached);
     bt_model_free(model);
-    return program;
 }
 
 typedef struct killer {

@@ -221,6 +221,15 @@ static inline int same_bits(const kernel_case *c, uint32_t operand, const void *
     return 1;
 }
 
+/* What a half stands for. */
+static inline double half_value(uint16_t half) {
+    int exponent = half >> 10 & 31, fraction = half & 1023;
+    double magnitude = exponent == 31  ? (fraction != 0 ? NAN : INFINITY)
+                       : exponent == 0 ? ldexp(fraction, -24)
+                                       : ldexp(1024 + fraction, exponent - 25);
+    return half & 0x8000 ? -magnitude : magnitude;
+}
+
 static inline double operand_value(const kernel_case *c, uint32_t operand, uint32_t element) {
     const void *data = c->call.data[operand];
     switch (c->tensor[operand].dtype) {
@@ -228,6 +237,8 @@ static inline double operand_value(const kernel_case *c, uint32_t operand, uint3
         return ((const uint8_t *)data)[element];
     case BT_DTYPE_U16:
         return ((const uint16_t *)data)[element];
+    case BT_DTYPE_F16:
+        return half_value(((const uint16_t *)data)[element]);
     case BT_DTYPE_I32:
         return ((const int32_t *)data)[element];
     default:

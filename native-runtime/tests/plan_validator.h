@@ -30,7 +30,7 @@ static const char *const operand_access[BT_OPCODE_COUNT] = {
     [BT_OPCODE_MATMUL] = "rrrw",
     [BT_OPCODE_NORM_FORWARD] = "rrrwww",
     [BT_OPCODE_NORM_GRAD_INPUT] = "rrrrww",
-    [BT_OPCODE_NORM_GRAD_PARAMETERS] = "rrruu",
+    [BT_OPCODE_NORM_GRAD_PARAMETERS] = "rrruuw",
     [BT_OPCODE_BATCH_NORM_FORWARD] = "rrruuww",
     [BT_OPCODE_BATCH_NORM_GRAD_INPUT] = "rrrrw",
     [BT_OPCODE_BATCH_NORM_GRAD_PARAMETERS] = "rrruu",
@@ -65,6 +65,9 @@ static const char *const operand_access[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_GRAD_APPLY] = "rrrrrw",
     [BT_OPCODE_TRANSFER] = "rw",
     [BT_OPCODE_WAIT] = "",
+    [BT_OPCODE_CONVERT] = "rw",
+    [BT_OPCODE_SIGN_MASK] = "rw",
+    [BT_OPCODE_MASK_GRAD] = "rrw",
 };
 
 /* Bytes of a transfer under way, as words of the arenas: nobody may touch them. */
@@ -142,6 +145,7 @@ static inline int may_share(const bt_instruction *instruction, uint32_t written,
     case BT_OPCODE_BINARY:
         return written == 2;
     case BT_OPCODE_SOFTMAX_GRAD:
+    case BT_OPCODE_MASK_GRAD:
         return written == 2 && read == 1;
     case BT_OPCODE_NORM_FORWARD:
     case BT_OPCODE_CROSS_ENTROPY:
@@ -209,12 +213,19 @@ static inline words row_at(const rows *r, uint32_t row) {
     return (words){begin / 4, (begin + r->length + 3) / 4};
 }
 
-static inline rows far_rows(validator *v, uint32_t tensor, const int32_t *attributes) {
-    words whole = words_of(v, tensor);
-    uint32_t size = bt_dtype_bytes(v->ir->tensors[tensor].dtype);
-    rows r = {(uint32_t)attributes[0], (uint32_t)attributes[1] * size,
-              (uint32_t)attributes[2] * size, 4 * whole.begin + (uint32_t)attributes[3] * size};
-    if (attributes[0] < 1 || row_at(&r, r.count - 1).end > whole.end || r.first / 4 < whole.begin) {
+/* near holds as many elements as the rows have together. */
+static inline rows far_rows(validator *v, uint32_t far, uint32_t near,
+                            const bt_instruction *instruction) {
+    const int32_t *t = instruction->attributes; /* offset, or offset rows row_length stride */
+    bool dense = instruction->attribute_count == 1;
+    words whole = words_of(v, far);
+    uint32_t size = bt_dtype_bytes(v->ir->tensors[far].dtype);
+    uint32_t all = bt_shape_elements(&v->ir->tensors[near].shape);
+    rows r = {.count = dense ? 1 : (uint32_t)t[1],
+              .length = (dense ? all : (uint32_t)t[2]) * size,
+              .stride = (dense ? all : (uint32_t)t[3]) * size,
+              .first = 4 * whole.begin + (uint32_t)t[0] * size};
+    if (r.count < 1 || row_at(&r, r.count - 1).end > whole.end || r.first / 4 < whole.begin) {
         violation(v, "a transfer leaves its tensor");
         r.count = 0;
     }
@@ -245,7 +256,7 @@ static inline void replay_transfer(validator *v, const bt_instruction *instructi
         return;
     }
     words inside = words_of(v, near);
-    rows outside = far_rows(v, far, instruction->attributes);
+    rows outside = far_rows(v, far, near, instruction);
     uint32_t bytes = outside.count * outside.length;
     if ((bytes + 3) / 4 != inside.end - inside.begin || bytes > BT_TRANSFER_MAX_BYTES) {
         violation(v, "a transfer's sides differ in size, or it is too large");

@@ -3,6 +3,8 @@
 #define BT_TEST_SUPPORT_H
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static int bt_test_failures;
 static int bt_tests_passed;
@@ -27,6 +29,20 @@ static int bt_tests_failed;
         bt_tests_passed += bt_test_failures == 0;                                                  \
         bt_tests_failed += bt_test_failures != 0;                                                  \
     } while (0)
+
+/* What main returns where something is missing: a test that did not run is none that passed.
+ * requirement: the environment variable that forbids to do without. */
+static inline int skip_for(const char *requirement, const char *why) {
+    const char *required = getenv(requirement);
+    if (required != NULL && strcmp(required, "1") == 0) {
+        printf("FAILED: %s, but %s is 1\n0 passed, 1 failed\n", why, requirement);
+        return 1;
+    }
+    printf("skipped: %s\n0 passed, 0 failed, 1 skipped\n", why);
+    return 0;
+}
+
+static inline int skip(const char *why) { return skip_for("BIOTRAIN_REQUIRE_TOOLS", why); }
 
 /* The last line of main. */
 #define REPORT()                                                                                   \

@@ -269,6 +269,7 @@ static void options_that_make_no_sense_are_refused(void) {
     REFUSED(options.micro_batch = 5000, "micro_batch is 5000");
     REFUSED(options.nesterov = 2, "nesterov is 2");
     REFUSED(options.input_gradient = 2, "input_gradient is 2");
+    REFUSED(options.stash_fp16 = 2, "stash_fp16 is 2");
     REFUSED(options.learning_rate = -1.0f, "learning_rate is -1");
     REFUSED(options.learning_rate = NAN, "learning_rate is");
     REFUSED(options.momentum = 1.0f, "momentum is 1");

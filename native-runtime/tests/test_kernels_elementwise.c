@@ -264,13 +264,13 @@ static void channel_sums(void) {
 /* ------------------------------------------------------------------------------------- dropout */
 
 static kernel_case *dropout_case(const float *x, uint32_t count, float ratio, int32_t stream,
-                                 uint32_t micro_step) {
+                                 int32_t first, uint32_t micro_step) {
     kernel_case *c = case_new("dropout", BT_OPCODE_DROPOUT);
     case_vector(c, count, copy(x, count), NULL);
     case_vector(c, count, NULL, NULL);
     case_float(c, ratio);
     case_attribute(c, stream);
-    case_attribute(c, 0);
+    case_attribute(c, first);
     c->scalars.seed[0] = 17;
     c->scalars.seed[1] = 4;
     c->scalars.micro_step = micro_step;
@@ -279,40 +279,28 @@ static kernel_case *dropout_case(const float *x, uint32_t count, float ratio, in
 
 static void dropout_follows_the_generator(void) {
     enum { COUNT = 1003 };
-    float *x = random_floats(COUNT);
-    double *y = zeros(COUNT);
-    for (uint32_t i = 0; i < COUNT; i++) {
-        uint32_t key[2] = {17, 4}, counter[4] = {i / 4, 3, 9, 0}, word[4];
-        bt_philox(key, counter, word);
-        y[i] = bt_philox_uniform(word[i % 4]) >= 0.25f ? x[i] / 0.75 : 0;
+    static const uint32_t firsts[] = {0, 4, 237, 474, 711, 64};
+    for (uint32_t k = 0; k < sizeof firsts / sizeof *firsts; k++) {
+        float *x = random_floats(COUNT);
+        double *y = zeros(COUNT);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            uint32_t e = firsts[k] + i;
+            uint32_t key[2] = {17, 4}, counter[4] = {e / 4, 3, 9, 0}, word[4];
+            bt_philox(key, counter, word);
+            y[i] = bt_philox_uniform(word[e % 4]) >= 0.25f ? x[i] / 0.75 : 0;
+        }
+        kernel_case *c = dropout_case(x, COUNT, 0.25f, 3, (int32_t)firsts[k], 9);
+        c->expected[1] = y;
+        check_in_place(c, 0, 1);
+        check_case(c);
+        free(x);
     }
-    kernel_case *c = dropout_case(x, COUNT, 0.25f, 3, 9);
-    c->expected[1] = y;
-    check_in_place(c, 0, 1);
-    check_case(c);
-    free(x);
-}
-
-static void dropout_of_a_part_is_the_part(void) {
-    enum { COUNT = 100, FIRST = 40 };
-    float *x = random_floats(COUNT);
-    kernel_case *whole = dropout_case(x, COUNT, 0.5f, 3, 9);
-    kernel_case *part = dropout_case(x + FIRST, COUNT - FIRST, 0.5f, 3, 9);
-    part->call.attribute[2] = FIRST / 4;
-    run_call(bt_kernels_baseline[BT_OPCODE_DROPOUT], &whole->call, 1);
-    run_call(bt_kernels_baseline[BT_OPCODE_DROPOUT], &part->call, 1);
-    CHECK(memcmp((float *)whole->call.data[1] + FIRST, part->call.data[1],
-                 (COUNT - FIRST) * sizeof(float)) == 0,
-          "the part differs");
-    case_free(whole);
-    case_free(part);
-    free(x);
 }
 
 static uint32_t ones_kept(uint32_t count, float ratio, int32_t stream, uint32_t micro_step,
                           uint8_t *mask) {
     float *x = random_floats(count); /* a zero among them is unlikely, and the seed is fixed */
-    kernel_case *c = dropout_case(x, count, ratio, stream, micro_step);
+    kernel_case *c = dropout_case(x, count, ratio, stream, 0, micro_step);
     run_call(bt_kernels_baseline[BT_OPCODE_DROPOUT], &c->call, 1);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -640,8 +628,41 @@ static void zero_clears(void) {
     check_case(c);
 }
 
+/* The mask of an activation's output gives the same gradient as the output itself. */
+static void masks_stand_for_the_output(void) {
+    static const uint32_t counts[] = {1, 7, 8, 9, 64, 513, 1900};
+    for (uint32_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+        uint32_t count = counts[k], bytes = (count + 7) / 8;
+        float *y = random_floats(count), *dy = random_floats(count), slope = k % 2 ? 0.0f : 0.2f;
+        double *mask = zeros(bytes), *dx = zeros(count);
+        uint8_t *bits = calloc(bytes, 1);
+        for (uint32_t i = 0; i < count; i++) {
+            y[i] = i % 5 == 0 ? 0.0f : i % 7 == 0 ? -0.0f : y[i];
+            mask[i / 8] += y[i] > 0 ? 1 << i % 8 : 0;
+            dx[i] = (double)(y[i] > 0 ? dy[i] : slope * dy[i]);
+        }
+        for (uint32_t i = 0; i < bytes; i++) {
+            bits[i] = (uint8_t)mask[i];
+        }
+        kernel_case *c = case_new("sign mask", BT_OPCODE_SIGN_MASK);
+        case_vector(c, count, y, NULL);
+        case_operand(c, BT_DTYPE_U8, 1, &bytes, NULL, mask);
+        c->tolerance = 0;
+        check_case(c);
+        c = case_new("mask gradient", BT_OPCODE_MASK_GRAD);
+        case_operand(c, BT_DTYPE_U8, 1, &bytes, bits, NULL);
+        case_vector(c, count, dy, NULL);
+        case_vector(c, count, NULL, dx);
+        case_float(c, slope);
+        c->tolerance = 0;
+        check_in_place(c, 1, 2);
+        check_case(c);
+    }
+}
+
 int main(void) {
     print_kernel_sets();
+    RUN(masks_stand_for_the_output);
     RUN(activations_and_their_gradients);
     RUN(gradients_at_the_kinks);
     RUN(extreme_arguments);
@@ -650,7 +671,6 @@ int main(void) {
     RUN(accumulate_adds);
     RUN(channel_sums);
     RUN(dropout_follows_the_generator);
-    RUN(dropout_of_a_part_is_the_part);
     RUN(dropout_masks_are_fair_and_differ);
     RUN(softmax_and_its_gradient);
     RUN(losses_and_their_gradients);

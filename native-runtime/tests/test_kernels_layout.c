@@ -320,6 +320,92 @@ static void copied_blocks(void) {
     }
 }
 
+/* ---------------------------------------------------------------------------- half precision */
+
+/* The half that is nearest to x by trying all of them; ties go to the even one. */
+static uint16_t nearest_half(double x) {
+    if (isnan(x)) {
+        return 0x7E00;
+    }
+    uint16_t sign = signbit(x) ? 0x8000 : 0, best = 0;
+    double magnitude = fmin(fabs(x), 65504); /* the largest */
+    if (isinf(x)) {
+        return sign | 0x7C00;
+    }
+    for (uint16_t half = 0; half < 0x7C00; half++) {
+        double nearer = fabs(half_value(half) - magnitude) - fabs(half_value(best) - magnitude);
+        best = nearer < 0 || (nearer == 0 && half % 2 == 0) ? half : best;
+    }
+    return sign | best;
+}
+
+static uint16_t without_sign_of_nan(uint16_t half) {
+    return (half & 0x7FFF) > 0x7C00 ? half & 0x7FFF : half;
+}
+
+static const float awkward[] = {
+    0.0f,      -0.0f,        1.0f,         -1.0f,     65504.0f, 65519.9f,   65520.0f,   1e30f,
+    -1e30f,    0x1p-14f,     0x1p-15f,     0x1p-24f,  0x1p-25f, 0x1.8p-25f, 0x1.8p-24f, 0x1p-26f,
+    1e-30f,    0x1p-140f,    INFINITY,     -INFINITY, NAN,      2049.0f,    2051.0f,    0.1f,
+    -0.33333f, 0x1.ffep-15f, 0x1.fffp-15f, 3.14159f,  1023.75f, -7e-6f};
+
+static void halves_are_the_nearest_ones(void) {
+    enum { AWKWARD = sizeof awkward / sizeof *awkward, COUNT = AWKWARD + 300 };
+    static const int32_t exponents[] = {0, 12, -3};
+    for (uint32_t e = 0; e < 3; e++) {
+        float *x = random_floats(COUNT);
+        uint16_t expected[COUNT];
+        for (uint32_t i = 0; i < COUNT; i++) {
+            x[i] = i < AWKWARD ? awkward[i] : ldexpf(x[i], (int)(i % 40) - 26);
+            expected[i] = nearest_half(ldexp((double)x[i], exponents[e]));
+        }
+        kernel_case *c = case_new("to half", BT_OPCODE_CONVERT);
+        const uint32_t count = COUNT;
+        case_vector(c, count, x, NULL);
+        uint16_t *y = case_operand(c, BT_DTYPE_F16, 1, &count, NULL, NULL);
+        case_attribute(c, exponents[e]);
+        run_call(bt_kernels_baseline[BT_OPCODE_CONVERT], &c->call, 1);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            CHECK(without_sign_of_nan(y[i]) == expected[i], "%a is %04x instead of %04x", x[i],
+                  y[i], expected[i]);
+        }
+        check_case(c);
+    }
+}
+
+/* Every half there is comes back as the number that it stands for, and as the same half. */
+static void halves_survive_the_way_back(void) {
+    enum { COUNT = 0x10000 };
+    static const int32_t exponents[] = {0, 12};
+    const uint32_t count = COUNT;
+    for (uint32_t e = 0; e < 2; e++) {
+        uint16_t *halves = malloc(COUNT * sizeof *halves), *again = malloc(COUNT * sizeof *again);
+        double *expected = zeros(COUNT);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            halves[i] = (uint16_t)i;
+            expected[i] = ldexp(half_value((uint16_t)i), -exponents[e]);
+        }
+        kernel_case *c = case_new("from half", BT_OPCODE_CONVERT);
+        case_operand(c, BT_DTYPE_F16, 1, &count, halves, NULL);
+        float *x = case_vector(c, COUNT, NULL, expected);
+        case_attribute(c, exponents[e]);
+        c->tolerance = 0;
+        run_call(bt_kernels_baseline[BT_OPCODE_CONVERT], &c->call, 1);
+        float *singles = malloc(COUNT * sizeof *singles);
+        memcpy(singles, x, COUNT * sizeof *singles);
+        check_case(c);
+        c = case_new("there and back", BT_OPCODE_CONVERT);
+        case_vector(c, COUNT, singles, NULL);
+        case_operand(c, BT_DTYPE_F16, 1, &count, again, NULL);
+        case_attribute(c, exponents[e]);
+        run_call(bt_kernels_baseline[BT_OPCODE_CONVERT], &c->call, 1);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            CHECK((i & 0x7FFF) > 0x7C00 || again[i] == i, "%04x becomes %04x", i, again[i]);
+        }
+        check_case(c);
+    }
+}
+
 int main(void) {
     print_kernel_sets();
     RUN(average_pools);
@@ -329,5 +415,7 @@ int main(void) {
     RUN(matrix_products);
     RUN(transpositions);
     RUN(copied_blocks);
+    RUN(halves_are_the_nearest_ones);
+    RUN(halves_survive_the_way_back);
     return REPORT();
 }

@@ -185,6 +185,7 @@ static void norm_shapes_agree(void) {
             double *gradient = numeric_gradient(norm_objective, &p, at, p.count + 2 * p.parameters);
             kernel_case *backward =
                 norm_grad_input_case(&p, stats, copy_doubles(gradient, p.count));
+            check_in_place(backward, 0, 4);
             check_in_place(backward, 1, 4);
             check_case(backward);
 
@@ -201,6 +202,7 @@ static void norm_shapes_agree(void) {
             }
             parameter_operand(c, p.with_scale, p.parameters, copy(before, p.parameters), dscale);
             parameter_operand(c, p.with_bias, p.parameters, before, dbias);
+            case_vector(c, partials_of(&p), NULL, NULL);
             norm_attributes(c, &p);
             c->tolerance = 4e-6;
             check_case(c);
@@ -347,6 +349,7 @@ static void check_gradient_parts(const norm_problem *p, const double *stats) {
         norm_attributes(c, p);
         c->tolerance = 4e-6;
         if (!sums) {
+            check_in_place(c, 0, 5);
             check_in_place(c, 1, 5);
         }
         check_case(c);

@@ -7,6 +7,7 @@
 #include "plan/compile.h"
 #include "plan/recompute.h"
 #include "train/autodiff.h"
+#include "train/chain.h"
 
 /* A training and its plan, as one variant of the compiler makes them. */
 typedef struct planned {
@@ -18,7 +19,8 @@ static planned plan_training(const bt_model *model, const bt_training_options *o
                              uint32_t parts, uint64_t l1_bytes) {
     planned p;
     bt_recomputations recomputations;
-    require(bt_training_build_in_parts(model, options, parts, &p.training), "build");
+    bt_partition partition = {.parts = parts};
+    require(bt_training_build_in_parts(model, options, &partition, &p.training), "build");
     require(bt_recompute(&p.training.ir, UINT64_MAX, &recomputations), "bt_recompute");
     bt_recomputations_free(&recomputations);
     bt_capacity capacity = {{l1_bytes, 1u << 27, 0}};
@@ -259,10 +261,10 @@ static moved moved_new(void) {
     m.ir.input = bt_ir_tensor_new(&m.ir, BT_RESIDENCE_PERSISTENT, BT_DTYPE_F32, &one, "", "x");
     m.ir.target = m.ir.output = m.ir.loss = m.ir.input;
     bt_ir_emit(&m.ir, BT_SEQUENCE_BEGIN, BT_OPCODE_TRANSFER, BT_OPERANDS(m.far, m.near),
-               BT_ATTRIBUTES(2, 10, 10, 0));
+               BT_ATTRIBUTES(0, 2, 10, 10));
     bt_ir_emit(&m.ir, BT_SEQUENCE_BEGIN, BT_OPCODE_WAIT, 0, NULL, BT_NO_ATTRIBUTES);
     bt_ir_emit(&m.ir, BT_SEQUENCE_BEGIN, BT_OPCODE_TRANSFER, BT_OPERANDS(m.near, m.far),
-               BT_ATTRIBUTES(2, 10, 10, 20));
+               BT_ATTRIBUTES(20, 2, 10, 10));
     bt_ir_emit(&m.ir, BT_SEQUENCE_BEGIN, BT_OPCODE_WAIT, 0, NULL, BT_NO_ATTRIBUTES);
     require(m.ir.status, "bt_ir_emit");
     m.plan = (bt_memory_plan){0};
@@ -301,9 +303,9 @@ static void transfers_that_are_wrong_are_seen(void) {
             first[1].operand_count = 1;
             first[1].operands[0] = m.near;
         } else if (mistake == 2) {
-            first[2].attributes[3] = 21;
+            first[2].attributes[0] = 21;
         } else if (mistake == 3) {
-            first[0].attributes[0] = 1;
+            first[0].attributes[1] = 1;
         } else if (mistake == 4) {
             first[0] = first[1];
         } else if (mistake == 5) {

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #define FUZZ_ROUNDS 100000u
-#define PROGRAM_COUNT 6u
+#define PROGRAM_COUNT 7u
 
 static const uint32_t arenas[BT_LEVEL_COUNT] = {32768, 262144, 65536};
 
@@ -113,7 +113,7 @@ static bt_program *attention_program(void) {
 }
 
 /* Computed in parts and tiles: normalisations over the channels of several parts. */
-static bt_program *chain_program(void) {
+static bt_program *chain_program(uint32_t stash_fp16) {
     builder b = builder_new(5);
     const int32_t dims[] = {1, 1, 2, 3000};
     uint32_t v = add_input(&b, 4, dims);
@@ -127,6 +127,7 @@ static bt_program *chain_program(void) {
     v = add_linear(&b, "fc", v, 40, 2);
     bt_model *model = finish(&b, v);
     bt_training_options options = options_default();
+    options.stash_fp16 = stash_fp16;
     bt_target target = target_named("gap9");
     target.l1_bytes = 32768; /* with room for all of it nothing would be gained */
     bt_program *program;
@@ -232,7 +233,8 @@ static void the_compiler_s_programs_are_valid(void) {
                       image_of(batch_norm_program(BT_BATCH_NORM_FROZEN)),
                       image_of(attention_program()),
                       image_of(linear_program()),
-                      image_of(chain_program())};
+                      image_of(chain_program(0)),
+                      image_of(chain_program(1))};
     for (uint32_t i = 0; i < sizeof images / sizeof *images; i++) {
         expect(&images[i], BT_FAULT_NONE, "a compiled program");
         CHECK(program_run(images[i].bytes, bt_kernels_baseline, i), "program %u left its arena", i);
@@ -369,6 +371,8 @@ static void attributes_that_do_not_fit_the_shapes_are_refused(void) {
     expect_attribute(&conv, train, BT_OPCODE_MAX_POOL_FORWARD, 1, 0x7FFFFFFF);
     expect_attribute(&conv, train, BT_OPCODE_MAX_POOL_GRAD, 7, 3);
     expect_attribute(&conv, train, BT_OPCODE_DROPOUT, 0, one);
+    expect_attribute(&conv, train, BT_OPCODE_DROPOUT, 2, -1);
+    expect_attribute(&conv, train, BT_OPCODE_DROPOUT, 2, 0x7FFFFFFF);
     expect_attribute(&conv, train, BT_OPCODE_CROSS_ENTROPY, 0, 0);
     expect_attribute(&conv, train, BT_OPCODE_CROSS_ENTROPY, 0, 4);
     expect_attribute(&conv, train, BT_OPCODE_CHANNEL_SUM, 0, -2);
@@ -392,6 +396,10 @@ static void attributes_that_do_not_fit_the_shapes_are_refused(void) {
         expect_attribute(&attention, train, BT_OPCODE_COPY_BLOCKS, attribute, -1);
     }
     free(attention.bytes);
+    image half = image_of(chain_program(1));
+    expect_attribute(&half, train, BT_OPCODE_CONVERT, 0, 25); /* scale */
+    expect_attribute(&half, train, BT_OPCODE_CONVERT, 0, -25);
+    free(half.bytes);
 }
 
 static void an_output_that_overlaps_an_input_is_refused(void) {
@@ -484,7 +492,8 @@ static void no_accepted_mutant_leaves_its_arena(void) {
                                       image_of(batch_norm_program(BT_BATCH_NORM_FROZEN)),
                                       image_of(attention_program()),
                                       image_of(linear_program()),
-                                      image_of(chain_program())};
+                                      image_of(chain_program(0)),
+                                      image_of(chain_program(1))};
     const bt_kernel_fn *kernels[3] = {bt_kernels_baseline};
     uint32_t sets = 1;
 #ifdef BT_HAVE_X86_KERNELS

@@ -234,6 +234,16 @@ BT_API uint32_t bt_model_node_count(const bt_model *model);
 BT_API bt_status bt_model_node_info(const bt_model *model, uint32_t index, bt_node_info *out);
 BT_API uint32_t bt_model_value_count(const bt_model *model);
 BT_API bt_status bt_model_value_info(const bt_model *model, uint32_t value, bt_value_info *out);
+/* Value of the parameter of this name; count is the number of its elements. */
+BT_API bt_status bt_model_parameter_get(const bt_model *model, const char *name, float *data,
+                                        size_t count);
+/*
+ * The pass batch-norm-to-group-norm: a new network with GroupNorm of so many groups in place of
+ * every BatchNorm, its scales and biases chosen so that both compute the same function of a sample
+ * whose mean and variance over each group are those of the running statistics. Scales and biases
+ * keep their names; the running statistics are gone.
+ */
+BT_API bt_status bt_model_group_norm(const bt_model *model, uint32_t groups, bt_model **out);
 
 /* ------------------------------------------------------------------------- options and targets */
 
@@ -254,7 +264,8 @@ typedef enum bt_update_scheme {
     BT_UPDATE_LAST_LAYER = 2, /* parameters of the last node that has any */
     BT_UPDATE_BIAS_ONLY = 3,  /* biases of convolutions and linear layers, biases of norms */
     BT_UPDATE_NORM_ONLY = 4,  /* scales and biases of normalisations */
-    BT_UPDATE_LIST = 5        /* the parameters named in trainable */
+    BT_UPDATE_LIST = 5,       /* the parameters named in trainable */
+    BT_UPDATE_NONE = 6        /* nothing: the program evaluates only */
 } bt_update_scheme;
 
 typedef enum bt_batch_norm_mode {
@@ -273,6 +284,8 @@ typedef struct bt_training_options {
         micro_batch;   /* samples computed at once, >= 1; a step's samples are a multiple of it */
     uint32_t nesterov; /* 0 or 1 */
     uint32_t input_gradient; /* 1: keep the gradient of the input, readable as gradient.<input> */
+    uint32_t stash_fp16;     /* 1: maps and gradients kept for later are rounded to IEEE half; see
+                                docs/architecture.md */
     float learning_rate;
     float momentum;
     float weight_decay; /* coupled for SGD and Adam, decoupled for AdamW */
@@ -286,10 +299,43 @@ typedef struct bt_training_options {
     uint32_t trainable_count;
     const char *const *trainable; /* BT_UPDATE_LIST */
     uint64_t seed;                /* dropout */
+    /* Passes, 0 or 1; bt_pass_info_get says what each does. */
+    uint32_t dead_gradients; /* default 1 */
+    uint32_t fold_batch_norm;
+    uint32_t cache_features;
 } bt_training_options;
 
 /* SGD, lr 5e-3, momentum 0.9, weight decay 1e-3, cosine, full, micro-batch 1, cross-entropy. */
 BT_API bt_status bt_training_options_default(bt_training_options *out);
+
+/* Topology passes: changes of the network, or of what is computed of it. Values are stable. */
+typedef enum bt_pass {
+    BT_PASS_BATCH_NORM_TO_GROUP_NORM = 1, /* bt_model_group_norm */
+    BT_PASS_FREEZE_BATCH_NORM = 2,        /* batch_norm in bt_training_options; likewise below */
+    BT_PASS_FOLD_BATCH_NORM = 3,          /* fold_batch_norm */
+    BT_PASS_DEAD_GRADIENTS = 4,           /* dead_gradients */
+    BT_PASS_CACHE_FEATURES = 5            /* cache_features */
+} bt_pass;
+
+/* How the result of training with a pass compares to that without it. */
+typedef enum bt_exactness {
+    BT_EXACTNESS_BITS = 1,     /* the same bits */
+    BT_EXACTNESS_ROUNDING = 2, /* the same function, rounded differently */
+    BT_EXACTNESS_CHANGES = 3   /* another function */
+} bt_exactness;
+
+typedef struct bt_pass_info {
+    uint32_t struct_size;
+    uint32_t pass;       /* bt_pass */
+    uint32_t exactness;  /* bt_exactness */
+    uint32_t is_default; /* 1: on unless switched off */
+    const char *name;    /* "fold-batch-norm" */
+    const char *effect;  /* what it does, one sentence */
+    const char *limits;  /* when it applies and what differs, one sentence */
+} bt_pass_info;
+
+BT_API uint32_t bt_pass_count(void);
+BT_API bt_status bt_pass_info_get(uint32_t index, bt_pass_info *out);
 
 /* Learning rate of step (0-based) out of total_steps. */
 BT_API bt_status bt_learning_rate(const bt_training_options *options, uint64_t step,
@@ -322,6 +368,12 @@ BT_API bt_status bt_target_find(const char *name, bt_target *out);
 /* A compiled training program: flat, position-independent, validated bytes. Immutable. */
 typedef struct bt_program bt_program;
 
+/*
+ * With cache_features a program has a second one inside, which computes the features: peaks are
+ * then the larger of both, input elements, parameters and forward_macs those of the whole network,
+ * and all else describes the part that trains.
+ */
+
 typedef struct bt_program_info {
     uint32_t struct_size;
     uint32_t bytes;         /* of the program itself */
@@ -345,7 +397,7 @@ BT_API bt_status bt_program_compile(const bt_model *model, const bt_training_opt
 /* Validates untrusted bytes completely. */
 BT_API bt_status bt_program_from_bytes(const uint8_t *bytes, size_t size, bt_program **out);
 BT_API void bt_program_free(bt_program *program);
-/* The bytes belong to the program. */
+/* The bytes belong to the program. With cache_features they are those of the part that trains. */
 BT_API bt_status bt_program_bytes(const bt_program *program, const uint8_t **bytes, size_t *size);
 BT_API bt_status bt_program_info_get(const bt_program *program, bt_program_info *out);
 
@@ -531,7 +583,7 @@ typedef struct bt_tensor_info {
     uint32_t rank;
     int32_t dims[BT_MAX_RANK];
     uint32_t bytes;
-    uint32_t level; /* 1, 2 or 3 */
+    uint32_t level; /* 1, 2 or 3; 0: a frozen parameter that the device does not need */
     const char *name;
 } bt_tensor_info;
 
@@ -552,7 +604,7 @@ typedef struct bt_statistics {
 typedef struct bt_profile_entry {
     const char *name;      /* "conv.forward" */
     uint64_t instructions; /* machine instructions of all cores */
-    uint64_t critical;     /* of the slowest core between two barriers, added up */
+    uint64_t critical;     /* of the slowest core between two barriers, added up; gvsoc: cycles */
 } bt_profile_entry;
 
 BT_API bt_status bt_session_open(bt_device *device, const bt_program *program, bt_session **out);
@@ -581,7 +633,9 @@ BT_API bt_status bt_session_evaluate(bt_session *session, const uint32_t *indice
                                      float *outputs, float *losses);
 /*
  * Named tensors: every parameter by its name, gradient.<parameter>, optimizer state as
- * momentum.<parameter>, adam_m.<parameter>, adam_v.<parameter>.
+ * momentum.<parameter>, adam_m.<parameter>, adam_v.<parameter>. With fold_batch_norm also what
+ * frozen parameters were folded into. A parameter that a pass compiled into the program (folded, or
+ * read by the cached part) can be read, but written only with the value that it has.
  */
 BT_API uint32_t bt_session_tensor_count(const bt_session *session);
 BT_API bt_status bt_session_tensor_info(const bt_session *session, uint32_t index,

@@ -47,7 +47,7 @@ typedef struct bt_hal {
     void (*notify)(void *context);
     /*
      * Starts (profile) or ends (NULL) counting machine instructions into *profile; while it counts,
-     * cores work one after the other. NULL: this platform cannot count.
+     * cores may work one after the other. NULL: this platform cannot count.
      */
     void (*set_profile)(void *context, bt_profile *profile);
 } bt_hal;

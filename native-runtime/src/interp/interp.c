@@ -7,10 +7,16 @@ static void start_transfer(const bt_machine *machine, const bt_call *call) {
     bt_dma transfer;
     transfer.l1 = call->data[near];
     transfer.level = far->level;
-    transfer.offset = far->offset + (uint32_t)call->attribute[3] * size;
-    transfer.rows = (uint32_t)call->attribute[0];
-    transfer.row_bytes = (uint32_t)call->attribute[1] * size;
-    transfer.stride = (uint32_t)call->attribute[2] * size;
+    transfer.offset = far->offset + (uint32_t)call->attribute[0] * size;
+    if (call->attribute_count == 1) {
+        transfer.rows = 1;
+        transfer.row_bytes = bt_tensor_elements(call->tensor[near]) * size;
+        transfer.stride = transfer.row_bytes;
+    } else {
+        transfer.rows = (uint32_t)call->attribute[1];
+        transfer.row_bytes = (uint32_t)call->attribute[2] * size;
+        transfer.stride = (uint32_t)call->attribute[3] * size;
+    }
     transfer.to_l1 = near;
     machine->dma_start(machine->context, &transfer);
 }

@@ -152,3 +152,44 @@ void BT_KERNEL(bt_activation_grad)(const bt_call *call, const bt_team *team) {
         bt_chunk_store(v, n, dx + i);
     }
 }
+
+/* x mask: what the gradient of a (leaky) ReLU needs of it, in a bit per element. */
+void BT_KERNEL(bt_sign_mask)(const bt_call *call, const bt_team *team) {
+    const float *x = bt_call_operand(call, 0);
+    uint8_t *mask = call->data[1];
+    uint32_t elements = bt_call_elements(call, 0);
+    uint32_t begin, end;
+    bt_team_share(team, bt_call_elements(call, 1), &begin, &end);
+    for (uint32_t byte = begin; byte < end; byte++) {
+        uint32_t n = bt_min(8, elements - byte * 8);
+        uint32_t bits = 0;
+        for (uint32_t bit = 0; bit < n; bit++) {
+            bits |= (uint32_t)(x[byte * 8 + bit] > 0.0f) << bit;
+        }
+        mask[byte] = (uint8_t)bits;
+    }
+}
+
+/* mask dy dx | slope where the bit is 0; dx may take the place of dy. */
+void BT_KERNEL(bt_mask_grad)(const bt_call *call, const bt_team *team) {
+    const uint8_t *mask = call->data[0];
+    const float *dy = bt_call_operand(call, 1);
+    float *dx = bt_call_operand(call, 2);
+    float slope = bt_call_float(call, 0);
+    uint32_t elements = bt_call_elements(call, 2);
+    uint32_t begin, end;
+    bt_team_share(team, bt_divide_up(elements, BT_CHUNK), &begin, &end);
+    for (uint32_t first = begin * BT_CHUNK; first < bt_min(end * BT_CHUNK, elements);
+         first += BT_CHUNK) {
+        uint32_t n = bt_min(BT_CHUNK, elements - first);
+        float gradient[BT_CHUNK], slopes[BT_CHUNK];
+        for (uint32_t i = 0; i < n; i++) {
+            slopes[i] = mask[(first + i) / 8] >> (first + i) % 8 & 1u ? 1.0f : slope;
+        }
+        bt_chunk_load(dy + first, n, gradient);
+        for (uint32_t i = 0; i < n; i++) {
+            gradient[i] *= slopes[i];
+        }
+        bt_chunk_store(gradient, n, dx + first);
+    }
+}

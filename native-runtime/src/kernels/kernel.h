@@ -45,7 +45,10 @@ static inline void bt_team_share(const bt_team *team, uint32_t count, uint32_t *
     *end = *begin + quotient + (core < rest ? 1u : 0u);
 }
 
-/* Machine instructions by opcode: of all cores, and along the slowest core between barriers. */
+/*
+ * Machine instructions by opcode: of all cores, and along the slowest core between barriers. The
+ * latter are cycles on platforms that count those.
+ */
 typedef struct bt_profile {
     uint32_t opcode; /* being executed; the interpreter says it */
     uint64_t instructions[BT_OPCODE_COUNT];

@@ -48,7 +48,10 @@
     X(NORM_FOLD, bt_norm_fold)                                                                     \
     X(NORM_APPLY, bt_norm_apply)                                                                   \
     X(NORM_GRAD_SUMS, bt_norm_grad_sums)                                                           \
-    X(NORM_GRAD_APPLY, bt_norm_grad_apply)
+    X(NORM_GRAD_APPLY, bt_norm_grad_apply)                                                         \
+    X(CONVERT, bt_convert)                                                                         \
+    X(SIGN_MASK, bt_sign_mask)                                                                     \
+    X(MASK_GRAD, bt_mask_grad)
 
 #define BT_KERNEL_DECLARE(opcode, name)                                                            \
     void BT_KERNEL(name)(const bt_call *call, const bt_team *team);

@@ -185,7 +185,7 @@ void BT_KERNEL(bt_norm_forward)(const bt_call *call, const bt_team *team) {
 }
 
 /*
- * x dy scale? stats dx partials; dx may take the place of dy. With g = dy * scale and the
+ * x dy scale? stats dx partials; dx may take the place of x or dy. With g = dy * scale and the
  * normalised n = (x - mean) * inverse: dx = inverse * (g - mean(g) - n * mean(g * n)).
  */
 void BT_KERNEL(bt_norm_grad_input)(const bt_call *call, const bt_team *team) {
@@ -218,7 +218,41 @@ void BT_KERNEL(bt_norm_grad_input)(const bt_call *call, const bt_team *team) {
     }
 }
 
-/* x dy stats dscale+=? dbias+=? */
+/* Adds a parameter's block sums, number which of their partials, in order. */
+static float add_blocks(const rows_view *v, const float *partials, uint32_t parameter,
+                        uint32_t which, float sum) {
+    uint32_t first = parameter % v->channels * v->piece_blocks;
+    for (uint32_t row = parameter / v->channels; row < v->rows; row += v->groups) {
+        for (uint32_t block = 0; block < v->piece_blocks; block++) {
+            sum += partials[(row * v->blocks + first + block) * 2 + which];
+        }
+    }
+    return sum;
+}
+
+/* Parameters that every element of a row has one of: no sum but that over rows. */
+static void add_single_elements(const rows_view *v, const float *x, const float *dy,
+                                const float *stats, float *dscale, float *dbias,
+                                const bt_team *team) {
+    uint32_t begin, end;
+    bt_team_share(team, v->groups * v->channels, &begin, &end);
+    for (uint32_t p = begin; p < end; p++) {
+        for (uint32_t row = p / v->channels; row < v->rows; row += v->groups) {
+            uint32_t at = row * v->length + p % v->channels;
+            if (dscale) {
+                dscale[p] += dy[at] * ((x[at] - stats[row * 2]) * stats[row * 2 + 1]);
+            }
+            if (dbias) {
+                dbias[p] += dy[at];
+            }
+        }
+    }
+}
+
+/*
+ * x dy stats dscale+=? dbias+=? partials. Cores share the blocks, which are those of the rows, and
+ * then the parameters.
+ */
 void BT_KERNEL(bt_norm_grad_parameters)(const bt_call *call, const bt_team *team) {
     rows_view v = rows_view_get(call);
     const float *x = bt_call_operand(call, 0);
@@ -226,24 +260,31 @@ void BT_KERNEL(bt_norm_grad_parameters)(const bt_call *call, const bt_team *team
     const float *stats = bt_call_operand(call, 2);
     float *dscale = bt_call_operand(call, 3);
     float *dbias = bt_call_operand(call, 4);
+    float *partials = bt_call_operand(call, 5);
     uint32_t begin, end;
+    if (v.span == 1) {
+        add_single_elements(&v, x, dy, stats, dscale, dbias, team);
+        return;
+    }
+    bt_team_share(team, v.rows * v.blocks, &begin, &end);
+    for (uint32_t unit = begin; unit < end; unit++) {
+        row_block b = row_block_get(&v, unit);
+        if (dscale) {
+            partials[unit * 2] = bt_block_normalized_dot(
+                x + b.start, dy + b.start, stats[b.row * 2], stats[b.row * 2 + 1], b.count);
+        }
+        if (dbias) {
+            partials[unit * 2 + 1] = bt_block_sum(dy + b.start, b.count);
+        }
+    }
+    bt_team_barrier(team);
     bt_team_share(team, v.groups * v.channels, &begin, &end);
     for (uint32_t p = begin; p < end; p++) {
-        uint32_t group = p / v.channels;
-        uint32_t first = p % v.channels * v.span;
-        for (uint32_t row = group; row < v.rows; row += v.groups) {
-            const float *in = x + row * v.length + first;
-            const float *gradient = dy + row * v.length + first;
-            for (uint32_t i = 0; i < v.span; i += BT_REDUCTION_BLOCK) {
-                uint32_t n = bt_min(BT_REDUCTION_BLOCK, v.span - i);
-                if (dscale) {
-                    dscale[p] += bt_block_normalized_dot(in + i, gradient + i, stats[row * 2],
-                                                         stats[row * 2 + 1], n);
-                }
-                if (dbias) {
-                    dbias[p] += bt_block_sum(gradient + i, n);
-                }
-            }
+        if (dscale) {
+            dscale[p] = add_blocks(&v, partials, p, 0, dscale[p]);
+        }
+        if (dbias) {
+            dbias[p] = add_blocks(&v, partials, p, 1, dbias[p]);
         }
     }
 }
@@ -331,7 +372,7 @@ void BT_KERNEL(bt_norm_grad_sums)(const bt_call *call, const bt_team *team) {
     }
 }
 
-/* x dy scale? stats means dx; dx may take the place of dy. */
+/* x dy scale? stats means dx; dx may take the place of x or dy. */
 void BT_KERNEL(bt_norm_grad_apply)(const bt_call *call, const bt_team *team) {
     rows_view v = rows_view_get(call);
     const float *x = bt_call_operand(call, 0);

@@ -2,7 +2,8 @@
  * Max and average pooling. A window's elements are visited in row-major order; padding never
  * counts.
  *
- * Gradients: a row of dx belongs to one core, which clears it and then adds what the windows over
+ * Cores share the elements of what is written, so a single plane keeps all of them busy. Gradients:
+ * a stretch of a row of dx belongs to one core, which clears it and then adds what the windows over
  * it give, windows in row-major order; overlapping windows hence add up in a fixed order.
  */
 #include "kernels/kernels.h"
@@ -63,6 +64,37 @@ static void clear(float *x, uint32_t count) {
     }
 }
 
+/* The elements [begin, end) of a row, rows of one length following each other. */
+typedef struct stretch {
+    uint32_t row, begin, end;
+} stretch;
+
+/* Takes the first stretch off the elements [*begin, end) of rows of this width. */
+static stretch next_stretch(uint32_t *begin, uint32_t end, uint32_t width) {
+    stretch s;
+    s.row = *begin / width;
+    s.begin = *begin % width;
+    s.end = bt_min(width, s.begin + (end - *begin));
+    *begin += s.end - s.begin;
+    return s;
+}
+
+/* The windows [*begin, *end) of a row that contain positions of a stretch. */
+static void windows_over_stretch(const pool_axis *a, const stretch *s, uint32_t *begin,
+                                 uint32_t *end) {
+    uint32_t ignored;
+    windows_over(a, s->begin, begin, &ignored);
+    windows_over(a, s->end - 1, &ignored, end);
+}
+
+/* The taps [*begin, *end) of a window from input position start on that lie in a stretch. */
+static void clip(const stretch *s, int32_t start, uint32_t *begin, uint32_t *end) {
+    int32_t first = (int32_t)s->begin - start;
+    int32_t last = (int32_t)s->end - start;
+    *begin = first > (int32_t)*begin ? (uint32_t)first : *begin;
+    *end = last < (int32_t)*end ? (last < 0 ? 0u : (uint32_t)last) : *end;
+}
+
 /*
  * x y argmax?: y is the first maximum of its window, argmax its number in the window (U8 if the
  * window has at most 256 elements, else U16). The first NaN of a window counts as its maximum.
@@ -74,12 +106,13 @@ void BT_KERNEL(bt_max_pool_forward)(const bt_call *call, const bt_team *team) {
     void *argmax = bt_call_operand(call, 2);
     uint32_t narrow = argmax && call->tensor[2]->dtype == BT_DTYPE_U8;
     uint32_t begin, end;
-    bt_team_share(team, v.planes * v.h.out, &begin, &end);
-    for (uint32_t row = begin; row < end; row++) {
-        const float *plane = x + row / v.h.out * v.h.in * v.w.in;
+    bt_team_share(team, v.planes * v.h.out * v.w.out, &begin, &end);
+    while (begin < end) {
+        stretch s = next_stretch(&begin, end, v.w.out);
+        const float *plane = x + s.row / v.h.out * v.h.in * v.w.in;
         uint32_t kh_begin, kh_end;
-        int32_t ih = window(&v.h, row % v.h.out, &kh_begin, &kh_end);
-        for (uint32_t ow = 0; ow < v.w.out; ow++) {
+        int32_t ih = window(&v.h, s.row % v.h.out, &kh_begin, &kh_end);
+        for (uint32_t ow = s.begin; ow < s.end; ow++) {
             uint32_t kw_begin, kw_end;
             int32_t iw = window(&v.w, ow, &kw_begin, &kw_end);
             float best = -BT_INFINITY;
@@ -93,7 +126,7 @@ void BT_KERNEL(bt_max_pool_forward)(const bt_call *call, const bt_team *team) {
                     index = better ? kh * v.w.kernel + kw : index;
                 }
             }
-            uint32_t at = row * v.w.out + ow;
+            uint32_t at = s.row * v.w.out + ow;
             y[at] = best;
             if (narrow) {
                 ((uint8_t *)argmax)[at] = (uint8_t)index;
@@ -112,25 +145,28 @@ void BT_KERNEL(bt_max_pool_grad)(const bt_call *call, const bt_team *team) {
     float *dx = bt_call_operand(call, 2);
     uint32_t narrow = call->tensor[1]->dtype == BT_DTYPE_U8;
     uint32_t begin, end;
-    bt_team_share(team, v.planes * v.h.in, &begin, &end);
-    for (uint32_t row = begin; row < end; row++) {
-        float *out = dx + row * v.w.in;
-        uint32_t ih = row % v.h.in;
-        uint32_t oh_begin, oh_end;
-        clear(out, v.w.in);
+    bt_team_share(team, v.planes * v.h.in * v.w.in, &begin, &end);
+    while (begin < end) {
+        stretch s = next_stretch(&begin, end, v.w.in);
+        float *out = dx + s.row * v.w.in;
+        uint32_t ih = s.row % v.h.in;
+        uint32_t oh_begin, oh_end, ow_begin, ow_end;
+        clear(out + s.begin, s.end - s.begin);
         windows_over(&v.h, ih, &oh_begin, &oh_end);
+        windows_over_stretch(&v.w, &s, &ow_begin, &ow_end);
         for (uint32_t oh = oh_begin; oh < oh_end; oh++) {
             /* Window numbers of this row of dx: [first, first + kernel width). */
             uint32_t kh = (uint32_t)((int32_t)ih + v.h.pad) - oh * v.h.stride;
             uint32_t first = kh * v.w.kernel;
-            uint32_t start = (row / v.h.in * v.h.out + oh) * v.w.out;
-            for (uint32_t ow = 0; ow < v.w.out; ow++) {
+            uint32_t start = (s.row / v.h.in * v.h.out + oh) * v.w.out;
+            for (uint32_t ow = ow_begin; ow < ow_end; ow++) {
                 uint32_t at = start + ow;
                 uint32_t index =
                     narrow ? ((const uint8_t *)argmax)[at] : ((const uint16_t *)argmax)[at];
                 uint32_t kw = index - first;
                 uint32_t kw_begin, kw_end;
                 int32_t iw = window(&v.w, ow, &kw_begin, &kw_end);
+                clip(&s, iw, &kw_begin, &kw_end);
                 if (kw >= kw_begin && kw < kw_end) {
                     out[iw + (int32_t)kw] += dy[at];
                 }
@@ -152,12 +188,13 @@ void BT_KERNEL(bt_average_pool_forward)(const bt_call *call, const bt_team *team
     float *y = bt_call_operand(call, 1);
     float whole = 1.0f / (float)(v.h.kernel * v.w.kernel);
     uint32_t begin, end;
-    bt_team_share(team, v.planes * v.h.out, &begin, &end);
-    for (uint32_t row = begin; row < end; row++) {
-        const float *plane = x + row / v.h.out * v.h.in * v.w.in;
+    bt_team_share(team, v.planes * v.h.out * v.w.out, &begin, &end);
+    while (begin < end) {
+        stretch s = next_stretch(&begin, end, v.w.out);
+        const float *plane = x + s.row / v.h.out * v.h.in * v.w.in;
         uint32_t kh_begin, kh_end;
-        int32_t ih = window(&v.h, row % v.h.out, &kh_begin, &kh_end);
-        for (uint32_t ow = 0; ow < v.w.out; ow++) {
+        int32_t ih = window(&v.h, s.row % v.h.out, &kh_begin, &kh_end);
+        for (uint32_t ow = s.begin; ow < s.end; ow++) {
             uint32_t kw_begin, kw_end;
             int32_t iw = window(&v.w, ow, &kw_begin, &kw_end);
             float sum = 0.0f;
@@ -167,7 +204,7 @@ void BT_KERNEL(bt_average_pool_forward)(const bt_call *call, const bt_team *team
                     sum += in[kw];
                 }
             }
-            y[row * v.w.out + ow] =
+            y[s.row * v.w.out + ow] =
                 sum * average_factor(&v, whole, kh_end - kh_begin, kw_end - kw_begin);
         }
     }
@@ -180,21 +217,24 @@ void BT_KERNEL(bt_average_pool_grad)(const bt_call *call, const bt_team *team) {
     float *dx = bt_call_operand(call, 1);
     float whole = 1.0f / (float)(v.h.kernel * v.w.kernel);
     uint32_t begin, end;
-    bt_team_share(team, v.planes * v.h.in, &begin, &end);
-    for (uint32_t row = begin; row < end; row++) {
-        float *out = dx + row * v.w.in;
-        uint32_t oh_begin, oh_end;
-        clear(out, v.w.in);
-        windows_over(&v.h, row % v.h.in, &oh_begin, &oh_end);
+    bt_team_share(team, v.planes * v.h.in * v.w.in, &begin, &end);
+    while (begin < end) {
+        stretch s = next_stretch(&begin, end, v.w.in);
+        float *out = dx + s.row * v.w.in;
+        uint32_t oh_begin, oh_end, ow_begin, ow_end;
+        clear(out + s.begin, s.end - s.begin);
+        windows_over(&v.h, s.row % v.h.in, &oh_begin, &oh_end);
+        windows_over_stretch(&v.w, &s, &ow_begin, &ow_end);
         for (uint32_t oh = oh_begin; oh < oh_end; oh++) {
             uint32_t kh_begin, kh_end;
             window(&v.h, oh, &kh_begin, &kh_end);
-            const float *gradient = dy + (row / v.h.in * v.h.out + oh) * v.w.out;
-            for (uint32_t ow = 0; ow < v.w.out; ow++) {
+            const float *gradient = dy + (s.row / v.h.in * v.h.out + oh) * v.w.out;
+            for (uint32_t ow = ow_begin; ow < ow_end; ow++) {
                 uint32_t kw_begin, kw_end;
                 int32_t iw = window(&v.w, ow, &kw_begin, &kw_end);
                 float part =
                     gradient[ow] * average_factor(&v, whole, kh_end - kh_begin, kw_end - kw_begin);
+                clip(&s, iw, &kw_begin, &kw_end);
                 for (uint32_t kw = kw_begin; kw < kw_end; kw++) {
                     out[iw + (int32_t)kw] += part;
                 }

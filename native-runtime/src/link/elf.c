@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "link/mailbox.h"
 
 /* Field offsets of Elf32_Ehdr, Elf32_Phdr, Elf32_Shdr and Elf32_Sym (System V ABI, chapter 4). */
 #define EHDR_BYTES 52u
@@ -11,7 +12,9 @@
 #define SYM_BYTES 16u
 #define MACHINE_RISCV 243u
 #define PT_LOAD 1u
+#define SHT_PROGBITS 1u
 #define SHT_SYMTAB 2u
+#define SHF_EXECINSTR 4u
 
 static uint32_t word(const uint8_t *at) {
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
@@ -32,6 +35,8 @@ static bt_status find_symbols(bt_elf *elf) {
                 "outside the file of %u bytes; the file is damaged.",
                 count, table, elf->size);
     }
+    elf->sections_offset = table;
+    elf->section_count = count;
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *section = elf->bytes + table + (size_t)i * SHDR_BYTES;
         if (word(section + 4) != SHT_SYMTAB) {
@@ -110,19 +115,76 @@ bt_status bt_elf_segment_get(const bt_elf *elf, uint32_t index, bt_elf_segment *
     return BT_OK;
 }
 
-bt_status bt_elf_symbol(const bt_elf *elf, const char *name, uint32_t *address, uint32_t *bytes) {
+/* Name of symbol number index, or "". */
+static const char *symbol_name(const bt_elf *elf, uint32_t index) {
+    uint32_t string = word(elf->bytes + elf->symbols_offset + (size_t)index * SYM_BYTES);
+    return string < elf->strings_bytes ? (const char *)elf->bytes + elf->strings_offset + string
+                                       : "";
+}
+
+static void symbol_place(const bt_elf *elf, uint32_t index, uint32_t *address, uint32_t *bytes) {
+    const uint8_t *symbol = elf->bytes + elf->symbols_offset + (size_t)index * SYM_BYTES;
+    *address = word(symbol + 4);
+    *bytes = word(symbol + 8);
+}
+
+bool bt_elf_find(const bt_elf *elf, const char *name, uint32_t *address, uint32_t *bytes) {
     for (uint32_t i = 0; i < elf->symbol_count; i++) {
-        const uint8_t *symbol = elf->bytes + elf->symbols_offset + (size_t)i * SYM_BYTES;
-        uint32_t string = word(symbol);
-        if (string < elf->strings_bytes &&
-            strcmp((const char *)elf->bytes + elf->strings_offset + string, name) == 0) {
-            *address = word(symbol + 4);
-            *bytes = word(symbol + 8);
+        if (strcmp(symbol_name(elf, i), name) == 0) {
+            symbol_place(elf, i, address, bytes);
+            return true;
+        }
+    }
+    return false;
+}
+
+bt_status bt_elf_symbol(const bt_elf *elf, const char *name, uint32_t *address, uint32_t *bytes) {
+    if (!bt_elf_find(elf, name, address, bytes)) {
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "The firmware has no symbol %s; it is not a BioTrain firmware, or "
+                "its symbols were stripped.",
+                name);
+    }
+    return BT_OK;
+}
+
+bt_status bt_elf_mailbox(const bt_elf *elf, uint32_t *address) {
+    static const char prefix[] = "bt_", suffix[] = "mailbox";
+    for (uint32_t i = 0; i < elf->symbol_count; i++) {
+        const char *name = symbol_name(elf, i);
+        size_t length = strlen(name);
+        uint32_t place, bytes;
+        symbol_place(elf, i, &place, &bytes);
+        if (bytes == sizeof(bt_mailbox) && place % 4 == 0 && length >= sizeof suffix - 1 &&
+            strncmp(name, prefix, sizeof prefix - 1) == 0 &&
+            strcmp(name + length - (sizeof suffix - 1), suffix) == 0) {
+            *address = place;
             return BT_OK;
         }
     }
     BT_FAIL(BT_ERROR_ARGUMENT,
-            "The firmware has no symbol %s; it is not a BioTrain firmware, or "
-            "its symbols were stripped.",
-            name);
+            "The firmware has no mailbox (a variable bt_..._mailbox of %zu bytes); it is not a "
+            "BioTrain firmware of this version, or its symbols were stripped.",
+            sizeof(bt_mailbox));
+}
+
+bt_status bt_elf_code(const bt_elf *elf, bt_elf_segment *out) {
+    bt_elf_segment code = {0};
+    for (uint32_t i = 0; i < elf->section_count; i++) {
+        const uint8_t *section = elf->bytes + elf->sections_offset + (size_t)i * SHDR_BYTES;
+        uint32_t offset = word(section + 16), bytes = word(section + 20);
+        if (word(section + 4) == SHT_PROGBITS && (word(section + 8) & SHF_EXECINSTR) != 0 &&
+            word(section + 12) % 4 == 0 && bytes > code.file_bytes && inside(elf, offset, bytes)) {
+            code.address = word(section + 12);
+            code.data = elf->bytes + offset;
+            code.file_bytes = code.memory_bytes = bytes & ~3u;
+        }
+    }
+    if (code.file_bytes == 0) {
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "The firmware's file does not say where its code is, so it cannot be compared with "
+                "what runs; its sections were stripped.");
+    }
+    *out = code;
+    return BT_OK;
 }

@@ -5,6 +5,8 @@
 #ifndef BT_ELF_H
 #define BT_ELF_H
 
+#include <stdbool.h>
+
 #include "biotrain/biotrain.h"
 
 typedef struct bt_elf {
@@ -16,6 +18,8 @@ typedef struct bt_elf {
     uint32_t symbol_count;
     uint32_t strings_offset;
     uint32_t strings_bytes;
+    uint32_t sections_offset;
+    uint32_t section_count;
 } bt_elf;
 
 /* Part of memory that loading fills: file_bytes from data, the rest up to memory_bytes with zero.
@@ -32,6 +36,15 @@ bt_status bt_elf_open(const uint8_t *bytes, size_t size, bt_elf *out);
 
 /* Program header number index; memory_bytes is 0 for those that load nothing. */
 bt_status bt_elf_segment_get(const bt_elf *elf, uint32_t index, bt_elf_segment *out);
+
+/* Whether there is a symbol of this name; then its address and size. */
+bool bt_elf_find(const bt_elf *elf, const char *name, uint32_t *address, uint32_t *bytes);
+
+/* Address of the firmware's mailbox: the variable bt_mailbox or bt_…_mailbox of its size. */
+bt_status bt_elf_mailbox(const bt_elf *elf, uint32_t *address);
+
+/* The largest section of code; BT_ERROR_ARGUMENT if the file does not say where its code is. */
+bt_status bt_elf_code(const bt_elf *elf, bt_elf_segment *out);
 
 /* Address and size of a symbol; BT_ERROR_ARGUMENT if it is not there. */
 bt_status bt_elf_symbol(const bt_elf *elf, const char *name, uint32_t *address, uint32_t *bytes);

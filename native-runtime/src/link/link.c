@@ -1,8 +1,11 @@
 #include "link/link.h"
 
 #include "base/error.h"
+#include "link/gvsoc.h"
+#include "link/openocd.h"
 #include "link/qemu.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +18,8 @@ typedef struct bt_scheme {
 static const bt_scheme schemes[] = {
     {"sim", bt_link_open_sim},
     {"qemu", bt_link_open_qemu},
+    {"gvsoc", bt_link_open_gvsoc},
+    {"openocd", bt_link_open_openocd},
 };
 
 /* Appends text and suffix to a comma-separated list; what does not fit is left out. */
@@ -119,6 +124,54 @@ bt_status bt_uri_number(const bt_uri *uri, const char *key, uint32_t low, uint32
                 text, uri->scheme, low, high);
     }
     *out = (uint32_t)value;
+    return BT_OK;
+}
+
+static bt_status read_file(const char *path, uint32_t limit, uint8_t **bytes, size_t *size) {
+    FILE *file = fopen(path, "rb");
+    uint8_t *data = NULL;
+    long length = -1;
+    if (file != NULL && fseek(file, 0, SEEK_END) == 0 && (length = ftell(file)) > 0 &&
+        (unsigned long)length <= limit && fseek(file, 0, SEEK_SET) == 0) {
+        data = malloc((size_t)length);
+    }
+    int complete = data != NULL && fread(data, 1, (size_t)length, file) == (size_t)length;
+    int error = errno;
+    if (file != NULL) {
+        fclose(file);
+    }
+    if (!complete) {
+        free(data);
+        if (file == NULL) {
+            BT_FAIL(BT_ERROR_IO, "Cannot read the firmware %s: %s.", path, strerror(error));
+        }
+        BT_FAIL(BT_ERROR_IO,
+                "Cannot read the firmware %s: it is empty, larger than %u MiB, or cut short.", path,
+                limit >> 20);
+    }
+    *bytes = data;
+    *size = (size_t)length;
+    return BT_OK;
+}
+
+bt_status bt_link_load_firmware(bt_link *link, const bt_uri *uri, const bt_device_options *options,
+                                uint32_t limit, const char *example) {
+    const char *path = bt_uri_option(uri, "firmware");
+    if (path == NULL) {
+        if (options == NULL || options->firmware == NULL) {
+            BT_FAIL(BT_ERROR_ARGUMENT, "%s: has no firmware; name one with %s.", uri->scheme,
+                    example);
+        }
+        return link->operations->load(link, options->firmware, options->firmware_bytes);
+    }
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    BT_TRY(read_file(path, limit, &bytes, &size));
+    bt_status status = link->operations->load(link, bytes, size);
+    free(bytes);
+    if (status != BT_OK) {
+        return bt_error_append(status, "Loading the firmware %s failed.", path);
+    }
     return BT_OK;
 }
 

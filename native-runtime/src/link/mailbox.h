@@ -81,7 +81,7 @@ typedef struct bt_record {
     uint32_t loss; /* bits of a float: mean over the step's samples */
     uint32_t cycles_low;
     uint32_t cycles_high;
-    uint32_t reserved;
+    uint32_t check; /* CRC-32C of the words before and the record's number */
 } bt_record;
 
 typedef struct bt_profile_record {
@@ -147,6 +147,11 @@ static inline void bt_word_store(uint32_t *word, uint32_t value) {
 /* For check and results_check: CRC-32C of count words and the sequence number they belong to. */
 static inline uint32_t bt_mailbox_check(const uint32_t *words, uint32_t count, uint32_t sequence) {
     return bt_crc32c(bt_crc32c(0, words, count * sizeof *words), &sequence, sizeof sequence);
+}
+
+static inline uint32_t bt_record_check(const bt_record *record, uint32_t number) {
+    const uint32_t words[3] = {record->loss, record->cycles_low, record->cycles_high};
+    return bt_mailbox_check(words, 3, number);
 }
 
 #endif

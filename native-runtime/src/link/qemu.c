@@ -3,8 +3,7 @@
  * process maps and the guest runs on, so reading and writing the target is a copy. The doorbell, in
  * both directions, is a socket pair behind the guest's UART.
  *
- * Nothing can be left behind: memory and sockets have no names, and QEMU runs below a shell that
- * kills it when its standard input, a pipe that only this process holds open, comes to its end.
+ * Nothing can be left behind: memory and sockets have no names, and QEMU ends with this process.
  */
 #define _GNU_SOURCE
 #include "link/qemu.h"
@@ -12,15 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,16 +24,16 @@
 #include "hal/virt/virt.h"
 #include "link/elf.h"
 #include "link/mailbox.h"
+#include "link/process.h"
 
 #define RAM_BASE 0x80000000u
 #define RAM_BYTES (64u << 20)
 #define MAX_HARTS (1u + BT_VIRT_MAX_WORKERS)
 #define START_TIMEOUT_NS 20000000000ull
-#define STOP_TIMEOUT_MS 5000
 #define QEMU_TIMEOUT_MS 60000u
 #define MESSAGE_BYTES 1024u
 
-/* Descriptors that the child inherits; dup2 in posix_spawn clears close-on-exec. */
+/* Descriptors that QEMU inherits. */
 enum { CHILD_RAM = 3, CHILD_BELL = 4 };
 
 typedef struct qemu_link {
@@ -48,15 +44,12 @@ typedef struct qemu_link {
     uint32_t icount;
     int ram_fd;
     uint8_t *ram;
-    int bell;     /* our end of the doorbell */
-    int lifeline; /* closed: QEMU is killed */
-    int messages; /* QEMU's standard error */
-    pid_t shell;
+    int bell; /* our end of the doorbell */
+    bt_process process;
     uint8_t *firmware;
     size_t firmware_bytes;
     uint32_t boot_address;
     uint32_t status_address;
-    char last_message[MESSAGE_BYTES];
 } qemu_link;
 
 static qemu_link *of(bt_link *link) { return (qemu_link *)link; }
@@ -86,52 +79,33 @@ static uint32_t *word_at(const qemu_link *qemu, uint32_t address) {
 
 /* --------------------------------------------------------------------------------- process */
 
-/* What QEMU wrote to standard error since the last time, kept for the next error message. */
-static void collect_messages(qemu_link *qemu) {
-    char text[MESSAGE_BYTES];
-    ssize_t count;
-    while (qemu->messages >= 0 && (count = read(qemu->messages, text, sizeof text - 1)) > 0) {
-        while (count > 0 && text[count - 1] == '\n') {
-            count--;
-        }
-        text[count] = 0;
-        memcpy(qemu->last_message, text, (size_t)count + 1);
-    }
-}
-
 static bt_status lost(qemu_link *qemu) {
     const bt_virt_report *report =
         qemu->status_address != 0
             ? (const bt_virt_report *)(const void *)at(qemu, qemu->status_address, sizeof *report)
             : NULL;
-    collect_messages(qemu);
     if (report != NULL && report->trapped) {
         BT_FAIL(BT_ERROR_DEVICE,
                 "The firmware on QEMU stopped: hart %u took exception %u at 0x%08x (value 0x%08x); "
                 "open the device again.",
                 report->trap_hart, report->trap_cause, report->trap_address, report->trap_value);
     }
-    BT_FAIL(BT_ERROR_DEVICE, "QEMU has ended%s%s; open the device again.",
-            qemu->last_message[0] ? ", it said: " : " without a message", qemu->last_message);
+    char words[MESSAGE_BYTES];
+    bt_process_last_words(&qemu->process, "it", words, sizeof words);
+    BT_FAIL(BT_ERROR_DEVICE, "QEMU has ended%s; open the device again.",
+            words[0] != '\0' ? words : " without a message");
 }
 
-static bt_status spawn(qemu_link *qemu, int bell, int lifeline, int messages) {
+static bt_status spawn(qemu_link *qemu, int bell) {
     char smp[16], memory[128], gdb[32];
     snprintf(smp, sizeof smp, "%u", qemu->harts);
     snprintf(memory, sizeof memory,
              "memory-backend-file,id=ram0,size=%uM,mem-path=/proc/self/fd/%d,share=on",
              RAM_BYTES >> 20, CHILD_RAM);
     snprintf(gdb, sizeof gdb, "tcp:127.0.0.1:%s", qemu->gdb != NULL ? qemu->gdb : "0");
-    /* The shell outlives QEMU by at most the read; it is killed with QEMU's group in close. */
-    static const char script[] = "\"$@\" </dev/null & qemu=$!; exec 3>&- 4>&-; read -r _; "
-                                 "kill -9 $qemu 2>/dev/null; wait $qemu";
     const char *arguments[40];
     size_t count = 0;
 #define ADD(text) arguments[count++] = (text)
-    ADD("/bin/sh");
-    ADD("-c");
-    ADD(script);
-    ADD("biotrain-qemu");
     ADD(qemu->binary);
     ADD("-machine");
     ADD("virt,memory-backend=ram0");
@@ -163,94 +137,33 @@ static bt_status spawn(qemu_link *qemu, int bell, int lifeline, int messages) {
     }
     ADD(NULL);
 #undef ADD
-    extern char **environ;
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none;
-    sigemptyset(&none);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, lifeline, STDIN_FILENO);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, messages, STDERR_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, qemu->ram_fd, CHILD_RAM);
-    posix_spawn_file_actions_adddup2(&actions, bell, CHILD_BELL);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    /* A session of its own: a Ctrl-C at the terminal is for the application, not for the guest. */
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
-    int error = posix_spawn(&qemu->shell, "/bin/sh", &actions, &attributes,
-                            (char *const *)(uintptr_t)arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    if (error != 0) {
-        qemu->shell = 0;
-        BT_FAIL(BT_ERROR_IO, "Cannot start /bin/sh for QEMU: %s.", strerror(error));
-    }
-    return BT_OK;
-}
-
-/* Moves a descriptor above those that the child's fixed ones would overwrite. */
-static int keep_clear(int descriptor) {
-    int moved = fcntl(descriptor, F_DUPFD_CLOEXEC, 16);
-    if (descriptor >= 0) {
-        close(descriptor);
-    }
-    return moved;
+    const int inherited[] = {[CHILD_RAM - 3] = qemu->ram_fd, [CHILD_BELL - 3] = bell};
+    return bt_process_start(&qemu->process, arguments, inherited, 2);
 }
 
 static bt_status start_process(qemu_link *qemu) {
-    int bells[2] = {-1, -1}, lifelines[2] = {-1, -1}, messages[2] = {-1, -1};
-    bt_status status = BT_OK;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, bells) != 0 ||
-        pipe2(lifelines, O_CLOEXEC) != 0 || pipe2(messages, O_CLOEXEC) != 0) {
-        status =
-            bt_error_set(BT_ERROR_IO, "Cannot create the sockets for QEMU: %s.", strerror(errno));
+    int bells[2] = {-1, -1};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, bells) != 0) {
+        BT_FAIL(BT_ERROR_IO, "Cannot create the sockets for QEMU: %s.", strerror(errno));
     }
-    for (int i = 0; i < 2; i++) {
-        bells[i] = keep_clear(bells[i]);
-        lifelines[i] = keep_clear(lifelines[i]);
-        messages[i] = keep_clear(messages[i]);
-    }
-    if (status == BT_OK) {
-        status = spawn(qemu, bells[1], lifelines[0], messages[1]);
-    }
-    close_descriptor(&bells[1]);
-    close_descriptor(&lifelines[0]);
-    close_descriptor(&messages[1]);
-    qemu->bell = bells[0];
-    qemu->lifeline = lifelines[1];
-    qemu->messages = messages[0];
-    if (status == BT_OK) {
-        fcntl(qemu->bell, F_SETFL, O_NONBLOCK);
-        fcntl(qemu->messages, F_SETFL, O_NONBLOCK);
-    }
+    qemu->bell = bt_descriptor_raise(bells[0]);
+    fcntl(qemu->bell, F_SETFL, O_NONBLOCK);
+    int theirs = bt_descriptor_raise(bells[1]);
+    bt_status status = spawn(qemu, theirs);
+    close_descriptor(&theirs);
     return status;
 }
 
 static void stop_process(qemu_link *qemu) {
-    close_descriptor(&qemu->lifeline);
-    if (qemu->shell > 0) {
-        for (int waited = 0;; waited++) {
-            pid_t ended = waitpid(qemu->shell, NULL, WNOHANG);
-            if (ended != 0) {
-                break;
-            }
-            if (waited == STOP_TIMEOUT_MS) {
-                kill(-qemu->shell, SIGKILL);
-            }
-            poll(NULL, 0, 1);
-        }
-        qemu->shell = 0;
-    }
+    bt_process_stop(&qemu->process);
     close_descriptor(&qemu->bell);
-    close_descriptor(&qemu->messages);
 }
 
 /* ------------------------------------------------------------------------------ operations */
 
 static bt_link_state qemu_state(bt_link *link) {
     qemu_link *qemu = of(link);
-    if (qemu->shell == 0) {
+    if (qemu->process.shell == 0) {
         return BT_LINK_STOPPED;
     }
     /* When QEMU ends, its end of the doorbell closes. */
@@ -318,7 +231,7 @@ static bt_status qemu_wait_change(bt_link *link, uint32_t address, uint32_t valu
 
 static bt_status qemu_start(bt_link *link) {
     qemu_link *qemu = of(link);
-    if (qemu->firmware == NULL || qemu->shell != 0) {
+    if (qemu->firmware == NULL || qemu->process.shell != 0) {
         BT_FAIL(BT_ERROR_STATE, "QEMU cannot start: %s.",
                 qemu->firmware != NULL ? "it is running already" : "no firmware was loaded");
     }
@@ -327,6 +240,7 @@ static bt_status qemu_start(bt_link *link) {
         (bt_virt_boot_block *)(void *)at(qemu, qemu->boot_address, sizeof *boot);
     boot->harts = qemu->harts;
     boot->counts_instructions = qemu->icount;
+    boot->poll_ticks = 0;
     if (getrandom(&boot->generation, sizeof boot->generation, 0) < 0) {
         boot->generation = (uint32_t)now_ns();
     }
@@ -336,11 +250,11 @@ static bt_status qemu_start(bt_link *link) {
     while (bt_word_load(word_at(qemu, link->mailbox_address)) != BT_MAILBOX_MAGIC) {
         uint64_t now = now_ns();
         if (now >= deadline) {
-            collect_messages(qemu);
-            bt_status status = bt_error_set(
-                BT_ERROR_TIMEOUT, "The firmware on QEMU did not come up within %llu s%s%s.",
-                START_TIMEOUT_NS / 1000000000ull, qemu->last_message[0] ? "; QEMU said: " : "",
-                qemu->last_message);
+            char words[MESSAGE_BYTES];
+            bt_process_last_words(&qemu->process, "QEMU", words, sizeof words);
+            bt_status status = bt_error_set(BT_ERROR_TIMEOUT,
+                                            "The firmware on QEMU did not come up within %llu s%s.",
+                                            START_TIMEOUT_NS / 1000000000ull, words);
             stop_process(qemu);
             return status;
         }
@@ -451,49 +365,6 @@ static const bt_link_operations qemu_operations = {
 
 /* ------------------------------------------------------------------------------------ open */
 
-static bt_status read_file(const char *path, uint8_t **bytes, size_t *size) {
-    FILE *file = fopen(path, "rb");
-    uint8_t *data = NULL;
-    long length = -1;
-    if (file != NULL && fseek(file, 0, SEEK_END) == 0 && (length = ftell(file)) > 0 &&
-        length <= (long)RAM_BYTES && fseek(file, 0, SEEK_SET) == 0) {
-        data = malloc((size_t)length);
-    }
-    int complete = data != NULL && fread(data, 1, (size_t)length, file) == (size_t)length;
-    int error = errno;
-    if (file != NULL) {
-        fclose(file);
-    }
-    if (!complete) {
-        free(data);
-        BT_FAIL(BT_ERROR_IO, "Cannot read the firmware %s: %s.", path,
-                file == NULL ? strerror(error) : "empty, larger than 64 MiB, or cut short");
-    }
-    *bytes = data;
-    *size = (size_t)length;
-    return BT_OK;
-}
-
-static bt_status load_firmware(qemu_link *qemu, const char *path,
-                               const bt_device_options *options) {
-    if (path == NULL) {
-        if (options == NULL || options->firmware == NULL) {
-            BT_FAIL(BT_ERROR_ARGUMENT, "qemu: has no firmware; name one with "
-                                       "qemu:?firmware=/path/to/biotrain-virt.elf.");
-        }
-        return qemu_load(&qemu->link, options->firmware, options->firmware_bytes);
-    }
-    uint8_t *bytes = NULL;
-    size_t size = 0;
-    BT_TRY(read_file(path, &bytes, &size));
-    bt_status status = qemu_load(&qemu->link, bytes, size);
-    free(bytes);
-    if (status != BT_OK) {
-        return bt_error_append(status, "Loading the firmware %s failed.", path);
-    }
-    return BT_OK;
-}
-
 static bt_status configure(qemu_link *qemu, const bt_uri *uri) {
     static const char *const known[] = {"binary", "firmware", "gdb", "harts", "icount", NULL};
     uint32_t gdb_port = 0;
@@ -516,7 +387,7 @@ static bt_status configure(qemu_link *qemu, const bt_uri *uri) {
     qemu->gdb = gdb != NULL ? strdup(gdb) : NULL;
     qemu->ram_fd = memfd_create("biotrain-qemu-ram", MFD_CLOEXEC);
     if (qemu->ram_fd >= 0) {
-        qemu->ram_fd = keep_clear(qemu->ram_fd);
+        qemu->ram_fd = bt_descriptor_raise(qemu->ram_fd);
     }
     if (qemu->binary == NULL || (gdb != NULL && qemu->gdb == NULL) || qemu->ram_fd < 0 ||
         ftruncate(qemu->ram_fd, RAM_BYTES) != 0) {
@@ -541,11 +412,13 @@ bt_status bt_link_open_qemu(const bt_uri *uri, const bt_device_options *options,
     qemu->link.operations = &qemu_operations;
     qemu->link.name = "qemu";
     qemu->link.timeout_ms = QEMU_TIMEOUT_MS;
-    qemu->ram_fd = qemu->bell = qemu->lifeline = qemu->messages = -1;
+    qemu->process = (bt_process)BT_PROCESS_NONE;
+    qemu->ram_fd = qemu->bell = -1;
     strcpy(qemu->link.kernels, "rv32");
     bt_status status = configure(qemu, uri);
     if (status == BT_OK) {
-        status = load_firmware(qemu, bt_uri_option(uri, "firmware"), options);
+        status = bt_link_load_firmware(&qemu->link, uri, options, RAM_BYTES,
+                                       "qemu:?firmware=/path/to/biotrain-virt.elf");
     }
     if (status != BT_OK) {
         qemu_close(&qemu->link);

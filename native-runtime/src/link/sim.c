@@ -12,7 +12,6 @@
 
 #define BT_SIM_MAX_CORES 64u
 #define BT_SIM_TIMEOUT_MS 30000u
-#define BT_SIM_PROGRAM_BYTES (128u * 1024u)
 /* Where L2 begins on GAP9. */
 #define BT_SIM_L2_ADDRESS 0x1C010000u
 
@@ -21,7 +20,7 @@ typedef struct bt_sim_memory {
     bt_mailbox mailbox;
     bt_record records[BT_RECORD_CAPACITY];
     uint8_t staging[BT_STAGING_BUFFERS][BT_STAGING_BYTES] __attribute__((aligned(4)));
-    uint8_t program[BT_SIM_PROGRAM_BYTES] __attribute__((aligned(4)));
+    uint8_t program[BT_PROGRAM_LIMIT] __attribute__((aligned(4)));
 } bt_sim_memory;
 
 typedef struct bt_sim {
@@ -69,7 +68,7 @@ static bt_status sim_start(bt_link *link) {
         .records = sim->memory->records,
         .records_address = address_of(sim, sim->memory->records),
         .program = sim->memory->program,
-        .program_bytes = BT_SIM_PROGRAM_BYTES,
+        .program_bytes = BT_PROGRAM_LIMIT,
     };
     for (uint32_t i = 0; i < BT_STAGING_BUFFERS; i++) {
         memory.staging[i] = sim->memory->staging[i];

@@ -274,6 +274,7 @@ bt_status bt_model_add_node(bt_model *model, bt_op op, const char *name, const u
     BT_TRY(check_operands(model, row, name, inputs, input_count));
     bt_node node = {.row = row,
                     .index = model->node_count,
+                    .stream = model->node_count,
                     .input_count = input_count,
                     .output = model->value_count};
     if (attributes == NULL) {
@@ -379,6 +380,35 @@ bt_status bt_model_value_info(const bt_model *model, uint32_t value, bt_value_in
     for (uint32_t i = 0; i < BT_MAX_RANK; i++) {
         out->dims[i] = i < source->shape.rank ? (int32_t)source->shape.dims[i] : 1;
     }
+    return BT_OK;
+}
+
+uint32_t bt_model_find_parameter(const bt_model *model, const char *name) {
+    for (uint32_t i = 0; i < model->value_count; i++) {
+        if (model->values[i].is_parameter && strcmp(model->values[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return BT_NO_VALUE;
+}
+
+bt_status bt_model_parameter_get(const bt_model *model, const char *name, float *data,
+                                 size_t count) {
+    BT_REQUIRE(model);
+    BT_REQUIRE(name);
+    BT_REQUIRE(data);
+    uint32_t found = bt_model_find_parameter(model, name);
+    if (found == BT_NO_VALUE) {
+        BT_FAIL(BT_ERROR_ARGUMENT, "The model has no parameter '%s'.", name);
+    }
+    const bt_value *value = &model->values[found];
+    uint32_t elements = bt_shape_elements(&value->shape);
+    if (count != elements) {
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "The parameter '%s' has %u elements, but room for %zu was given.", name, elements,
+                count);
+    }
+    memcpy(data, value->data, count * sizeof *data);
     return BT_OK;
 }
 

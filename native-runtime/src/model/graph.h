@@ -21,6 +21,7 @@ typedef struct bt_node {
     const bt_op_row *row;
     char *name;
     uint32_t index;
+    uint32_t stream; /* of dropout's masks: the index, which a rewritten network keeps */
     uint32_t input_count;
     uint32_t inputs[BT_MAX_INPUTS]; /* values or BT_NO_VALUE */
     uint32_t output;                /* value */
@@ -35,6 +36,9 @@ struct bt_model {
     uint32_t input;  /* value, or BT_NO_VALUE before bt_model_add_input */
     uint32_t output; /* value, or BT_NO_VALUE before bt_model_set_output */
 };
+
+/* The parameter of this name, BT_NO_VALUE if there is none. */
+uint32_t bt_model_find_parameter(const bt_model *model, const char *name);
 
 /* Value of a node's operand, BT_NO_VALUE if it is absent. */
 uint32_t bt_node_operand(const bt_node *node, uint32_t operand);

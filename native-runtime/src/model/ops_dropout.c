@@ -19,7 +19,8 @@ static bool is_active(const bt_emitter *emitter, const bt_node *node) {
 
 static void emit_mask(bt_emitter *emitter, const bt_node *node, uint32_t from, uint32_t to) {
     bt_emit(emitter, BT_OPCODE_DROPOUT, BT_OPERANDS(from, to),
-            BT_ATTRIBUTES(bt_ir_float(node->attributes.ratio), (int32_t)node->index, 0));
+            BT_ATTRIBUTES(bt_ir_float(node->attributes.ratio), (int32_t)node->stream,
+                          (int32_t)emitter->first_element));
 }
 
 void bt_dropout_forward(bt_emitter *emitter, const bt_node *node) {

@@ -155,9 +155,10 @@ void bt_norm_backward(bt_emitter *emitter, const bt_node *node, uint32_t dy) {
     if (parameters_wanted(emitter, node)) {
         uint32_t gradients[2];
         open_parameters(emitter, node, gradients);
-        bt_emit(emitter, BT_OPCODE_NORM_GRAD_PARAMETERS,
-                BT_OPERANDS(x, dy, statistics, gradients[0], gradients[1]),
-                NORM_ATTRIBUTES(n, node->attributes.epsilon));
+        bt_emit(
+            emitter, BT_OPCODE_NORM_GRAD_PARAMETERS,
+            BT_OPERANDS(x, dy, statistics, gradients[0], gradients[1], norm_partials(emitter, &n)),
+            NORM_ATTRIBUTES(n, node->attributes.epsilon));
         close_parameters(emitter, node, gradients);
     }
     if (bt_gradient_wanted(emitter, node, 0)) {

@@ -7,10 +7,7 @@
 #include "plan/writer.h"
 
 /* Recomputation adds at most this part of a training program's multiply-adds. */
-#define BT_RECOMPUTE_SHARE 4u
-
-/* Bytes of a program that devices have room for. */
-#define BT_PROGRAM_LIMIT 131072u
+#define BT_RECOMPUTE_SHARE 3u
 
 const bt_passes bt_passes_all = {.recompute = true, .l1_homes = true, .chains = true};
 const bt_passes bt_passes_none = {0};
@@ -92,8 +89,9 @@ typedef struct variant {
     bt_training training;
     bt_recomputations recomputations;
     bt_memory_plan plan;
+    bt_merit estimate; /* before it is planned */
     bt_merit merit;
-    uint32_t parts;         /* of its chains */
+    bt_partition partition; /* of its chains */
     uint64_t most_macs;     /* that recomputation was allowed */
     uint64_t whole_macs;    /* of TRAIN before recomputation */
     uint64_t macs;          /* of TRAIN */
@@ -105,31 +103,91 @@ static void variant_free(variant *v) {
     bt_training_free(&v->training);
     bt_recomputations_free(&v->recomputations);
     bt_memory_plan_free(&v->plan);
+    *v = (variant){0};
+}
+
+static bt_capacity capacity_of(const bt_target *target, const bt_passes *passes) {
+    return (bt_capacity){
+        {passes->l1_homes ? target->l1_bytes : 0, target->l2_bytes, target->l3_bytes}};
 }
 
 /* Of a program with its chains in parts; *out is freed by the caller in any case. */
-static bt_status variant_make(const bt_model *model, const bt_training_options *options,
-                              const bt_target *target, const bt_passes *passes, uint32_t parts,
-                              uint64_t most_macs, variant *out) {
-    BT_TRY(bt_training_build_in_parts(model, options, parts, &out->training));
+static bt_status variant_build(const bt_model *model, const bt_training_options *options,
+                               const bt_target *target, const bt_passes *passes,
+                               const bt_partition *partition, uint64_t most_macs, variant *out) {
+    BT_TRY(bt_training_build_in_parts(model, options, partition, &out->training));
     bt_ir *ir = &out->training.ir;
     uint64_t macs = bt_sequence_macs(ir, BT_SEQUENCE_TRAIN);
     if (passes->recompute) {
         uint64_t budget = macs < most_macs ? most_macs - macs : 0;
         BT_TRY(bt_recompute(ir, budget, &out->recomputations));
     }
-    out->parts = parts;
+    out->partition = *partition;
     out->most_macs = most_macs;
     out->whole_macs = macs;
     out->macs = bt_sequence_macs(ir, BT_SEQUENCE_TRAIN);
-    bt_capacity capacity = {
-        {passes->l1_homes ? target->l1_bytes : 0, target->l2_bytes, target->l3_bytes}};
-    BT_TRY(bt_memory_plan_make(ir, &capacity, &out->plan));
-    out->merit = bt_memory_plan_merit(ir, &out->plan, &capacity);
+    bt_capacity capacity = capacity_of(target, passes);
+    return bt_memory_plan_estimate(ir, &capacity, &out->estimate);
+}
+
+static bt_status variant_plan(const bt_target *target, const bt_passes *passes, variant *v) {
+    bt_ir *ir = &v->training.ir;
+    bt_capacity capacity = capacity_of(target, passes);
     uint32_t tensors, bytes;
-    BT_TRY(bt_program_measure(ir, &out->plan, &tensors, &bytes));
-    out->merit.values[BT_MERIT_L2] = out->plan.peak_bytes[BT_LEVEL_L2] + bytes;
-    out->is_small = tensors <= BT_MAX_TENSORS && bytes <= BT_PROGRAM_LIMIT;
+    BT_TRY(bt_memory_plan_make(ir, &capacity, &v->plan));
+    BT_TRY(bt_program_measure(ir, &v->plan, &tensors, &bytes));
+    v->merit = bt_memory_plan_merit(ir, &v->plan, &capacity);
+    v->merit.values[BT_MERIT_L2] = v->plan.peak_bytes[BT_LEVEL_L2] + bytes;
+    v->is_small = tensors <= BT_MAX_TENSORS && bytes <= BT_PROGRAM_LIMIT;
+    return BT_OK;
+}
+
+static const bt_partition partitions[] = {
+    {1, 0, 0},     {2, 0, 4096},  {4, 0, 4096},  {8, 0, 4096},  {16, 0, 4096}, {16, 2, 4096},
+    {16, 4, 4096}, {16, 6, 4096}, {16, 2, 8192}, {16, 4, 8192}, {16, 6, 8192}};
+#define BT_PARTITIONS (sizeof partitions / sizeof partitions[0])
+
+/* Of the variants that promise most, so many are planned. */
+#define BT_PLANNED_VARIANTS 3u
+
+/* The most promising variant that has not been planned, or NULL; one like another is left out. */
+static variant *most_promising(variant *variants, uint32_t count, const bool *done,
+                               uint64_t most_macs) {
+    variant *best = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        bool repeats = false;
+        for (uint32_t k = 0; k < i; k++) {
+            repeats = repeats || memcmp(&variants[k].estimate, &variants[i].estimate,
+                                        sizeof variants[i].estimate) == 0;
+        }
+        if (!done[i] && !repeats && (i == 0 || variants[i].macs <= most_macs) &&
+            (best == NULL || bt_merit_is_better(&variants[i].estimate, &best->estimate))) {
+            best = &variants[i];
+        }
+    }
+    return best;
+}
+
+/* Plans the first variant, which takes no more instructions than it must, and the most promising of
+ * the others; *best is the best of them. */
+static bt_status plan_variants(variant *variants, uint32_t count, const bt_target *target,
+                               const bt_passes *passes, uint64_t most_macs, variant *best) {
+    bool done[BT_PARTITIONS] = {false};
+    uint64_t unparted_peak = 0;
+    variant *next = &variants[0];
+    for (uint32_t planned = 0; planned <= BT_PLANNED_VARIANTS && next != NULL; planned++) {
+        BT_TRY(variant_plan(target, passes, next));
+        unparted_peak = planned == 0 ? next->plan.peak_bytes[BT_LEVEL_L2] : unparted_peak;
+        if (planned == 0 || (next->is_small && bt_merit_is_better(&next->merit, &best->merit))) {
+            variant swapped = *best;
+            *best = *next;
+            *next = swapped;
+            next->estimate = best->estimate;
+        }
+        done[next - variants] = true;
+        next = most_promising(variants, count, done, most_macs);
+    }
+    best->unparted_peak = unparted_peak;
     return BT_OK;
 }
 
@@ -137,24 +195,20 @@ static bt_status variant_make(const bt_model *model, const bt_training_options *
 static bt_status search_variants(const bt_model *model, const bt_training_options *options,
                                  const bt_target *target, const bt_passes *passes,
                                  uint64_t most_macs, variant *best) {
-    static const uint32_t parts[] = {1, 2, 4, 8, 16};
-    uint32_t count = passes->chains ? sizeof parts / sizeof parts[0] : 1;
-    uint64_t unparted_peak = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        variant next = {0};
-        bt_status status = variant_make(model, options, target, passes, parts[i], most_macs, &next);
-        if (status == BT_OK && (i == 0 || (next.is_small && next.macs <= most_macs &&
-                                           bt_merit_is_better(&next.merit, &best->merit)))) {
-            variant swapped = *best;
-            *best = next;
-            next = swapped;
-        }
-        variant_free(&next);
-        BT_TRY(status);
-        unparted_peak = i == 0 ? best->plan.peak_bytes[BT_LEVEL_L2] : unparted_peak;
+    variant variants[BT_PARTITIONS] = {0};
+    uint32_t count = passes->chains ? BT_PARTITIONS : 1;
+    bt_status status = BT_OK;
+    for (uint32_t i = 0; i < count && status == BT_OK; i++) {
+        status =
+            variant_build(model, options, target, passes, &partitions[i], most_macs, &variants[i]);
     }
-    best->unparted_peak = unparted_peak;
-    return BT_OK;
+    if (status == BT_OK) {
+        status = plan_variants(variants, count, target, passes, most_macs, best);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        variant_free(&variants[i]);
+    }
+    return status;
 }
 
 /* Computes more than its share again only if nothing fits otherwise. */
@@ -185,8 +239,11 @@ static bt_status record_homes(const bt_model *model, const bt_training_options *
     bt_passes without_homes = *passes;
     variant without = {0};
     without_homes.l1_homes = false;
-    bt_status status =
-        variant_make(model, options, target, &without_homes, v->parts, v->most_macs, &without);
+    bt_status status = variant_build(model, options, target, &without_homes, &v->partition,
+                                     v->most_macs, &without);
+    if (status == BT_OK) {
+        status = variant_plan(target, &without_homes, &without);
+    }
     if (status == BT_OK) {
         status = bt_decision_add(out, "homes", more_than(v, without.plan.peak_bytes[BT_LEVEL_L2]),
                                  0, "Homes and tiles in L1 take %llu bytes there.",
@@ -208,12 +265,12 @@ static bt_status record_homes(const bt_model *model, const bt_training_options *
 static bt_status record_decisions(const bt_model *model, const bt_training_options *options,
                                   const bt_target *target, const bt_passes *passes,
                                   const variant *v, uint64_t plain_macs, bt_decisions *out) {
-    if (v->parts > 1) {
+    if (v->partition.parts > 1) {
         BT_TRY(bt_decision_add(out, "chains", more_than(v, v->unparted_peak),
                                v->whole_macs - plain_macs,
                                "Convolutions and what treats their channels one by one run in up "
                                "to %u parts of the channels.",
-                               v->parts));
+                               v->partition.parts));
     }
     for (uint32_t i = 0; i < v->recomputations.count; i++) {
         const bt_recomputation *made = &v->recomputations.entries[i];
@@ -291,7 +348,7 @@ bt_status bt_program_compile_with(const bt_model *model, const bt_training_optio
                                   const bt_target *target, const bt_passes *passes,
                                   bt_program **out) {
     variant chosen = {0};
-    bt_program *program = calloc(1, sizeof *program);
+    bt_program *program = bt_program_new();
     bt_status status =
         program != NULL
             ? compile_program(model, options, target, passes, &chosen, program)
@@ -311,5 +368,5 @@ bt_status bt_program_compile(const bt_model *model, const bt_training_options *o
     BT_REQUIRE_SIZE(options);
     BT_REQUIRE_SIZE(target);
     BT_REQUIRE(out);
-    return bt_program_compile_with(model, options, target, &bt_passes_all, out);
+    return bt_program_compile_rewritten(model, options, target, &bt_passes_all, out);
 }

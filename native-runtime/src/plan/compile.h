@@ -17,7 +17,7 @@ typedef struct bt_passes {
 
 extern const bt_passes bt_passes_all, bt_passes_none;
 
-/* bt_program_compile with these passes; the arguments are valid. */
+/* Compiles a network as it is, with these passes; the arguments are valid. */
 bt_status bt_program_compile_with(const bt_model *model, const bt_training_options *options,
                                   const bt_target *target, const bt_passes *passes,
                                   bt_program **out);
@@ -25,5 +25,10 @@ bt_status bt_program_compile_with(const bt_model *model, const bt_training_optio
 /* What bt_program_compile_with plans; also a plan that does not fit the target. */
 bt_status bt_plan_make(const bt_model *model, const bt_training_options *options,
                        const bt_target *target, const bt_passes *passes, bt_plan **out);
+
+/* The same with the passes that rewrite the network, which the options ask for. */
+bt_status bt_program_compile_rewritten(const bt_model *model, const bt_training_options *options,
+                                       const bt_target *target, const bt_passes *passes,
+                                       bt_program **out);
 
 #endif

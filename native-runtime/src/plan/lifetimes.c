@@ -11,9 +11,17 @@ static void touch(bt_block *block, uint32_t sequence, uint32_t time) {
     lifetime->last = time > lifetime->last ? time : lifetime->last;
 }
 
-/* Block of a tensor's bytes before any merging: that of its storage. */
-static bt_block *block_at(bt_memory_plan *plan, const bt_ir *ir, uint32_t tensor) {
-    return &plan->blocks[plan->block_of[ir->tensors[tensor].storage]];
+/* Number of the block of a tensor's bytes: until they are compacted, block_of leads from a tensor
+ * to its storage and from a merged block to the one it was merged into. */
+static uint32_t root_of(const bt_memory_plan *plan, uint32_t tensor) {
+    while (plan->block_of[tensor] != tensor) {
+        tensor = plan->block_of[tensor];
+    }
+    return tensor;
+}
+
+static bt_block *block_at(bt_memory_plan *plan, uint32_t tensor) {
+    return &plan->blocks[root_of(plan, tensor)];
 }
 
 /* A transfer's bytes are in use until somebody waits for it. */
@@ -34,11 +42,11 @@ static void touch_by_session(bt_block *block, uint32_t sequence, uint32_t time) 
 
 static void touch_interface(bt_memory_plan *plan, const bt_ir *ir, uint32_t sequence) {
     uint32_t end = ir->sequences[sequence].count + 1;
-    touch_by_session(block_at(plan, ir, ir->input), sequence, 0);
-    touch_by_session(block_at(plan, ir, ir->target), sequence, 0);
-    touch_by_session(block_at(plan, ir, ir->loss), sequence, end);
+    touch_by_session(block_at(plan, ir->input), sequence, 0);
+    touch_by_session(block_at(plan, ir->target), sequence, 0);
+    touch_by_session(block_at(plan, ir->loss), sequence, end);
     if (sequence == BT_SEQUENCE_EVALUATE) {
-        touch_by_session(block_at(plan, ir, ir->output), sequence, end);
+        touch_by_session(block_at(plan, ir->output), sequence, end);
     }
 }
 
@@ -48,7 +56,7 @@ static void find_lifetimes(bt_memory_plan *plan, const bt_ir *ir) {
             const bt_instruction *instruction = &ir->sequences[s].instructions[i];
             for (uint32_t k = 0; k < instruction->operand_count; k++) {
                 if (instruction->operands[k] != BT_NO_TENSOR) {
-                    bt_block *block = block_at(plan, ir, instruction->operands[k]);
+                    bt_block *block = block_at(plan, instruction->operands[k]);
                     touch(block, s, i + 1);
                     touch(block, s, end_of_use(&ir->sequences[s], i) + 1);
                     block->uses++;
@@ -71,12 +79,11 @@ static bool is_local(const bt_block *block, uint32_t sequence) {
 }
 
 /* Every operand that lies in the block must allow the written one to take its place. */
-static bool reads_allow(const bt_memory_plan *plan, const bt_ir *ir,
-                        const bt_instruction *instruction, uint32_t written, uint32_t block) {
+static bool reads_allow(const bt_memory_plan *plan, const bt_instruction *instruction,
+                        uint32_t written, uint32_t block) {
     for (uint32_t k = 0; k < instruction->operand_count; k++) {
         uint32_t tensor = instruction->operands[k];
-        if (k != written && tensor != BT_NO_TENSOR &&
-            plan->block_of[ir->tensors[tensor].storage] == block &&
+        if (k != written && tensor != BT_NO_TENSOR && root_of(plan, tensor) == block &&
             !bt_instruction_in_place(instruction, written, k)) {
             return false;
         }
@@ -87,8 +94,8 @@ static bool reads_allow(const bt_memory_plan *plan, const bt_ir *ir,
 /* Merges the block that operand written begins into that of operand read, which ends here. */
 static bool merge(bt_memory_plan *plan, const bt_ir *ir, uint32_t sequence, uint32_t time,
                   const bt_instruction *instruction, uint32_t written, uint32_t read) {
-    uint32_t from = plan->block_of[ir->tensors[instruction->operands[written]].storage];
-    uint32_t into = plan->block_of[ir->tensors[instruction->operands[read]].storage];
+    uint32_t from = root_of(plan, instruction->operands[written]);
+    uint32_t into = root_of(plan, instruction->operands[read]);
     bt_block *begins = &plan->blocks[from];
     bt_block *ends = &plan->blocks[into];
     /* Whole blocks only: a slice says nothing of the rest. */
@@ -97,7 +104,7 @@ static bool merge(bt_memory_plan *plan, const bt_ir *ir, uint32_t sequence, uint
         begins->bytes != ends->bytes || begins->level != ends->level ||
         !is_local(begins, sequence) || !is_local(ends, sequence) ||
         begins->lifetimes[sequence].first != time || ends->lifetimes[sequence].last != time ||
-        !reads_allow(plan, ir, instruction, written, into)) {
+        !reads_allow(plan, instruction, written, into)) {
         return false;
     }
     ends->lifetimes[sequence].last = begins->lifetimes[sequence].last;
@@ -105,11 +112,7 @@ static bool merge(bt_memory_plan *plan, const bt_ir *ir, uint32_t sequence, uint
     ends->is_interface = ends->is_interface || begins->is_interface;
     begins->bytes = 0;
     begins->lifetimes[sequence] = (bt_lifetime){.first = 1, .last = 0};
-    for (uint32_t i = 0; i < ir->tensor_count; i++) {
-        if (plan->block_of[i] == from) {
-            plan->block_of[i] = into;
-        }
-    }
+    plan->block_of[from] = into;
     return true;
 }
 
@@ -133,6 +136,9 @@ static void merge_in_place(bt_memory_plan *plan, const bt_ir *ir) {
 /* Drops blocks that nothing uses and those merged into others. */
 static void compact(bt_memory_plan *plan, const bt_ir *ir, uint32_t *new_index) {
     uint32_t kept = 0;
+    for (uint32_t i = 0; i < ir->tensor_count; i++) {
+        plan->block_of[i] = root_of(plan, i);
+    }
     for (uint32_t b = 0; b < plan->block_count; b++) {
         bool used = plan->blocks[b].persistent;
         for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {

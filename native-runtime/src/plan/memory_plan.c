@@ -6,7 +6,7 @@
 #include "plan/stage.h"
 
 /* Budgets of bt_pack: while plans are compared, and for the one that is taken. */
-#define BT_DRAFT_NODES 2000u
+#define BT_DRAFT_NODES 1000u
 #define BT_FINAL_NODES 100000u
 
 /* How L1 is shared out: bytes that homes leave for tiles, and those that both leave for the gaps of
@@ -45,6 +45,16 @@ static bt_status settle(bt_ir *ir, const bt_memory_plan *plan) {
     return BT_OK;
 }
 
+static uint32_t operands_of(const bt_ir *ir) {
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
+        for (uint32_t i = 0; i < ir->sequences[s].count; i++) {
+            count += ir->sequences[s].instructions[i].operand_count;
+        }
+    }
+    return count;
+}
+
 /* Homes, the instructions that follow from them, and when everything lives; no offsets yet. Without
  * a share nothing is in L1, and kernels reach L2. */
 static bt_status draft(const bt_ir *ir, const bt_capacity *capacity, const bt_share *share,
@@ -74,6 +84,9 @@ static bt_status draft(const bt_ir *ir, const bt_capacity *capacity, const bt_sh
     for (uint32_t level = 0; level < BT_LEVEL_COUNT && status == BT_OK; level++) {
         status = bt_alive_most(out, level, &out->lower_bound_bytes[level], NULL, NULL);
         out->peak_bytes[level] = out->lower_bound_bytes[level];
+    }
+    if (share == NULL && l1_bytes > 0) {
+        staging.direct = operands_of(staged);
     }
     out->staging = staging;
     if (status != BT_OK) {
@@ -155,15 +168,45 @@ static bt_status try_share(search *s, const bt_share *share, bool *gaps_are_miss
     return status;
 }
 
+/* Sixteenths of L1 for tiles, of which the first are tried for an estimate, and parts of it that
+ * gaps may take. */
+#define BT_ESTIMATE_SHARES 2u
+static const uint32_t tile_shares[] = {7, 3, 5, 9, 12, 2, 16, 1};
+static const uint32_t gap_parts[] = {32, 8, 4};
+
+static bt_share share_of(const bt_capacity *capacity, uint32_t sixteenths, uint32_t gap_part) {
+    uint64_t l1_bytes = capacity->bytes[BT_LEVEL_L1];
+    return (bt_share){.tiles = l1_bytes * sixteenths / 16, .gaps = l1_bytes / gap_part};
+}
+
 static bt_status search_shares(search *s) {
-    static const uint32_t sixteenths[] = {2, 4, 8, 3, 6, 1, 12, 16};
-    uint64_t l1_bytes = s->capacity->bytes[BT_LEVEL_L1];
-    for (uint32_t i = 0; i < sizeof sixteenths / sizeof sixteenths[0] && l1_bytes > 0; i++) {
+    bool has_l1 = s->capacity->bytes[BT_LEVEL_L1] > 0;
+    for (uint32_t i = 0; i < sizeof tile_shares / sizeof tile_shares[0] && has_l1; i++) {
         bool gaps_are_missing = true;
-        for (uint32_t part = 64; part >= 8 && gaps_are_missing; part /= 2) {
-            bt_share share = {.tiles = l1_bytes * sixteenths[i] / 16, .gaps = l1_bytes / part};
+        for (uint32_t k = 0; k < sizeof gap_parts / sizeof gap_parts[0] && gaps_are_missing; k++) {
+            bt_share share = share_of(s->capacity, tile_shares[i], gap_parts[k]);
             BT_TRY(try_share(s, &share, &gaps_are_missing));
         }
+    }
+    return BT_OK;
+}
+
+bt_status bt_memory_plan_estimate(const bt_ir *ir, const bt_capacity *capacity, bt_merit *out) {
+    bool has_l1 = capacity->bytes[BT_LEVEL_L1] > 0;
+    memset(out, 0xFF, sizeof *out);
+    for (uint32_t i = 0; i < (has_l1 ? BT_ESTIMATE_SHARES : 1); i++) {
+        bt_share share = share_of(capacity, tile_shares[i], gap_parts[0]);
+        bt_ir staged;
+        bt_memory_plan plan;
+        bt_status status = draft(ir, capacity, has_l1 ? &share : NULL, &staged, &plan);
+        if (status == BT_ERROR_CAPACITY) {
+            continue;
+        }
+        BT_TRY(status);
+        bt_merit merit = bt_memory_plan_merit(&staged, &plan, capacity);
+        *out = bt_merit_is_better(&merit, out) ? merit : *out;
+        bt_memory_plan_free(&plan);
+        bt_ir_free(&staged);
     }
     return BT_OK;
 }

@@ -69,6 +69,9 @@ bt_merit bt_memory_plan_merit(const bt_ir *ir, const bt_memory_plan *plan,
                               const bt_capacity *capacity);
 bool bt_merit_is_better(const bt_merit *a, const bt_merit *b);
 
+/* About what bt_memory_plan_make will come to, in a small part of its time. */
+bt_status bt_memory_plan_estimate(const bt_ir *ir, const bt_capacity *capacity, bt_merit *out);
+
 /* ---- steps of bt_memory_plan_make */
 
 /* Blocks with their lifetimes; in-place operations are merged into one block. */

@@ -45,7 +45,7 @@ bt_status bt_program_from_bytes(const uint8_t *bytes, size_t size, bt_program **
     static const uint32_t arenas[BT_LEVEL_COUNT] = {UINT32_MAX, UINT32_MAX, UINT32_MAX};
     BT_REQUIRE(bytes);
     BT_REQUIRE(out);
-    bt_program *program = calloc(1, sizeof *program);
+    bt_program *program = bt_program_new();
     bt_status status = BT_OK;
     if (program != NULL) {
         program->bytes = malloc(size + 1);
@@ -79,10 +79,29 @@ fail:
     return status;
 }
 
+bt_program *bt_program_new(void) {
+    bt_program *program = calloc(1, sizeof *program);
+    if (program != NULL) {
+        atomic_init(&program->users, 1);
+    }
+    return program;
+}
+
+const bt_program *bt_program_share(const bt_program *program) {
+    atomic_fetch_add(&((bt_program *)program)->users, 1);
+    return program;
+}
+
 void bt_program_free(bt_program *program) {
-    if (program == NULL) {
+    if (program == NULL || atomic_fetch_sub(&program->users, 1) > 1) {
         return;
     }
+    for (uint32_t i = 0; i < program->host_count; i++) {
+        free(program->host[i].name);
+        free(program->host[i].data);
+    }
+    free(program->host);
+    bt_program_free(program->prefix);
     for (uint32_t i = 0; i < program->initial_count; i++) {
         free(program->initial[i].data);
     }

@@ -8,21 +8,32 @@
 /* Smaller activations, as a part of the peak, are kept: they are not worth an instruction. */
 #define BT_STASH_SHARE 64u
 
+/* Instructions between an activation and what it is made again from. */
+#define BT_DEEPEST 8u
+
 typedef enum stash {
     STASH_KEEP,
-    STASH_RECOMPUTE,      /* once: what is made again serves all later uses */
-    STASH_RECOMPUTE_TWICE /* likewise, but further recomputations that read it make their own */
+    STASH_RECOMPUTE,       /* once: what is made again serves all later uses */
+    STASH_RECOMPUTE_TWICE, /* likewise, but further recomputations that read it make their own */
+    STASH_RECOMPUTE_DEEP   /* once, and with it what it is made from and the backward pass lacks */
 } stash;
 
 /* An activation that could be made again. */
 typedef struct candidate {
     uint32_t storage;
-    uint32_t writer; /* its instruction in TRAIN */
+    bool alone; /* one instruction writes it, and all that this reads may be kept */
+    bool deep;  /* what it is made from can be made again too */
     stash stash;
 } candidate;
 
+/* First and last instruction of TRAIN that writes a storage, and the last that reads it. */
+typedef struct usage {
+    uint32_t first_write, last_write, last_read;
+} usage;
+
 typedef struct recompute {
     const bt_ir *ir; /* as it was */
+    usage *usages;   /* per storage */
     uint32_t turn;   /* instruction that writes the loss: the backward pass follows */
     candidate *candidates;
     uint32_t candidate_count;
@@ -40,12 +51,17 @@ typedef struct outcome {
 
 /* ---- rewriting */
 
+typedef struct repetition {
+    uint32_t times;
+    uint64_t macs;
+} repetition;
+
 typedef struct rewriter {
     const recompute *recompute;
     bt_ir *out;
-    uint32_t *shared; /* per tensor of the original: what was made again, or BT_NO_TENSOR */
-    uint32_t *times;  /* per candidate */
-    uint32_t *before; /* per original instruction: instructions of the result up to it */
+    uint32_t *shared;        /* per tensor of the original: what was made again, or BT_NO_TENSOR */
+    repetition *repetitions; /* per candidate */
+    uint32_t *before;        /* per original instruction: instructions of the result up to it */
     uint64_t work, macs;
 } rewriter;
 
@@ -87,34 +103,102 @@ static uint32_t read_instead(rewriter *r, uint32_t tensor, bool nested) {
     return r->shared[tensor];
 }
 
-/* Emits a candidate's instruction again; returns the copy of its storage. */
-static uint32_t make_again(rewriter *r, uint32_t chosen) {
-    const bt_ir *ir = r->recompute->ir;
-    const candidate *c = &r->recompute->candidates[chosen];
-    const bt_instruction *writer = &ir->sequences[BT_SEQUENCE_TRAIN].instructions[c->writer];
-    bt_instruction again = *writer;
-    uint32_t made = BT_NO_TENSOR;
-    for (uint32_t k = 0; k < again.operand_count; k++) {
+/* What one candidate's turn to be made again has made so far. */
+typedef struct scope {
+    uint32_t chosen;
+    uint32_t *copies; /* per storage, BT_NO_TENSOR */
+    bool *done;       /* per instruction of the forward pass */
+} scope;
+
+/* The forward pass makes it and the backward pass has no use for it. */
+static bool is_forgotten(const recompute *c, uint32_t storage) {
+    const usage *u = &c->usages[storage];
+    return c->ir->tensors[storage].residence == BT_RESIDENCE_TRANSIENT &&
+           u->first_write != BT_NO_TENSOR && u->last_write < c->turn &&
+           (u->last_read == BT_NO_TENSOR || u->last_read < c->turn);
+}
+
+static uint32_t copy_storage(rewriter *r, scope *s, uint32_t storage) {
+    if (s->copies[storage] == BT_NO_TENSOR) {
+        s->copies[storage] = copy_tensor(r, storage);
+    }
+    return s->copies[storage];
+}
+
+static bool writes(const bt_ir *ir, const bt_instruction *instruction, uint32_t storage) {
+    for (uint32_t k = 0; k < instruction->operand_count; k++) {
+        uint32_t tensor = instruction->operands[k];
+        if (tensor != BT_NO_TENSOR && ir->tensors[tensor].storage == storage &&
+            (bt_instruction_access(instruction, k) & BT_ACCESS_WRITE) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t remake(rewriter *r, scope *s, uint32_t storage);
+
+static void repeat(rewriter *r, scope *s, uint32_t index) {
+    const recompute *c = r->recompute;
+    const bt_instruction *original = &c->ir->sequences[BT_SEQUENCE_TRAIN].instructions[index];
+    bt_instruction again = *original;
+    uint32_t elements = 0;
+    bool deep = c->candidates[s->chosen].stash == STASH_RECOMPUTE_DEEP;
+    for (uint32_t k = 0; k < again.operand_count && r->out->status == BT_OK; k++) {
         uint32_t tensor = again.operands[k];
         if (tensor == BT_NO_TENSOR) {
             continue;
         }
-        if (bt_instruction_access(&again, k) == BT_ACCESS_READ) {
-            again.operands[k] = read_instead(r, tensor, true);
-        } else if (ir->tensors[tensor].storage == c->storage) {
-            made = copy_tensor(r, c->storage);
-            again.operands[k] = r->out->status == BT_OK ? copy_view(r, tensor, made) : tensor;
+        uint32_t storage = c->ir->tensors[tensor].storage;
+        if (bt_instruction_access(original, k) != BT_ACCESS_READ) {
+            again.operands[k] = copy_view(r, tensor, copy_storage(r, s, storage));
+            elements = elements > 0 ? elements : bt_shape_elements(&c->ir->tensors[tensor].shape);
+        } else if (deep && is_forgotten(c, storage)) {
+            again.operands[k] = copy_view(r, tensor, remake(r, s, storage));
         } else {
-            again.operands[k] = copy_tensor(r, tensor);
+            again.operands[k] = read_instead(r, tensor, true);
         }
     }
     r->out->node = again.node;
     bt_ir_emit(r->out, BT_SEQUENCE_TRAIN, again.opcode, again.operand_count, again.operands,
                again.attribute_count, again.attributes);
-    r->times[chosen]++;
-    r->work += bt_shape_elements(&ir->tensors[c->storage].shape);
-    r->macs += bt_instruction_macs(ir, writer);
-    return made;
+    uint64_t macs = bt_instruction_macs(c->ir, original);
+    r->work += elements;
+    r->macs += macs;
+    r->repetitions[s->chosen].macs += macs;
+}
+
+/* Emits again what writes a storage; returns its copy. */
+static uint32_t remake(rewriter *r, scope *s, uint32_t storage) {
+    const recompute *c = r->recompute;
+    const bt_instruction *train = c->ir->sequences[BT_SEQUENCE_TRAIN].instructions;
+    uint32_t copy = copy_storage(r, s, storage);
+    for (uint32_t i = c->usages[storage].first_write; i <= c->usages[storage].last_write; i++) {
+        if (!s->done[i] && writes(c->ir, &train[i], storage)) {
+            s->done[i] = true;
+            repeat(r, s, i);
+        }
+    }
+    return copy;
+}
+
+static uint32_t make_again(rewriter *r, uint32_t chosen) {
+    const recompute *c = r->recompute;
+    scope s = {.chosen = chosen};
+    uint32_t copy = BT_NO_TENSOR;
+    s.copies = malloc(c->ir->tensor_count * sizeof *s.copies);
+    s.done = calloc(c->turn + 1, sizeof *s.done);
+    if (s.copies == NULL || s.done == NULL) {
+        r->out->status =
+            bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to plan a program.");
+    } else {
+        memset(s.copies, 0xFF, c->ir->tensor_count * sizeof *s.copies);
+        copy = remake(r, &s, c->candidates[chosen].storage);
+        r->repetitions[chosen].times++;
+    }
+    free(s.copies);
+    free(s.done);
+    return copy;
 }
 
 static void rewrite_sequence(rewriter *r) {
@@ -134,7 +218,7 @@ static void rewrite_sequence(rewriter *r) {
 
 static void rewriter_free(rewriter *r) {
     free(r->shared);
-    free(r->times);
+    free(r->repetitions);
     free(r->before);
 }
 
@@ -145,9 +229,9 @@ static bt_status rewrite(const recompute *recompute, bt_ir *out, rewriter *r) {
     *r = (rewriter){.recompute = recompute, .out = out};
     BT_TRY(bt_ir_copy(ir, out));
     r->shared = malloc(ir->tensor_count * sizeof *r->shared);
-    r->times = calloc(recompute->candidate_count + 1, sizeof *r->times);
+    r->repetitions = calloc(recompute->candidate_count + 1, sizeof *r->repetitions);
     r->before = malloc((count + 1) * sizeof *r->before);
-    if (r->shared == NULL || r->times == NULL || r->before == NULL) {
+    if (r->shared == NULL || r->repetitions == NULL || r->before == NULL) {
         out->status =
             bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to plan a program.");
     } else {
@@ -235,11 +319,6 @@ static bool better(const outcome *a, const outcome *b) {
 
 /* ---- candidates */
 
-/* First and last instruction of TRAIN that writes a storage, and the last that reads it. */
-typedef struct usage {
-    uint32_t first_write, last_write, last_read;
-} usage;
-
 static void find_usage(const bt_ir *ir, usage *usages) {
     const bt_sequence *train = &ir->sequences[BT_SEQUENCE_TRAIN];
     memset(usages, 0xFF, ir->tensor_count * sizeof *usages);
@@ -262,9 +341,9 @@ static void find_usage(const bt_ir *ir, usage *usages) {
     }
 }
 
-/* Its instruction computes the same bits if it runs once more in the backward pass. */
-static bool is_repeatable(const bt_ir *ir, const usage *usages, uint32_t writer) {
-    const bt_instruction *instruction = &ir->sequences[BT_SEQUENCE_TRAIN].instructions[writer];
+/* An instruction computes the same bits if it runs once more in the backward pass. */
+static bool is_repeatable(const recompute *c, uint32_t index) {
+    const bt_instruction *instruction = &c->ir->sequences[BT_SEQUENCE_TRAIN].instructions[index];
     if (instruction->opcode == BT_OPCODE_COPY_BLOCKS) {
         return false; /* writes a part of its result only */
     }
@@ -274,53 +353,105 @@ static bool is_repeatable(const bt_ir *ir, const usage *usages, uint32_t writer)
         if (tensor == BT_NO_TENSOR) {
             continue;
         }
-        uint32_t storage = ir->tensors[tensor].storage;
-        uint32_t last_write = usages[storage].last_write;
-        if ((access & BT_ACCESS_WRITE) != 0 &&
-            bt_ir_bytes(&ir->tensors[tensor]) != bt_ir_bytes(&ir->tensors[storage])) {
-            return false; /* likewise */
-        }
+        uint32_t last_write = c->usages[c->ir->tensors[tensor].storage].last_write;
         if (access == (BT_ACCESS_READ | BT_ACCESS_WRITE) ||
-            (access == BT_ACCESS_READ && last_write != BT_NO_TENSOR && last_write > writer)) {
+            (access == BT_ACCESS_READ && last_write != BT_NO_TENSOR && last_write > index)) {
             return false;
         }
     }
     return true;
 }
 
-static void find_candidates(recompute *c, const usage *usages, uint64_t peak) {
-    const bt_ir *ir = c->ir;
-    for (uint32_t i = 0; i < ir->tensor_count; i++) {
-        const bt_ir_tensor *tensor = &ir->tensors[i];
-        const usage *u = &usages[i];
-        if (tensor->storage == i && tensor->residence == BT_RESIDENCE_TRANSIENT &&
-            tensor->name == NULL && bt_ir_bytes(tensor) >= peak / BT_STASH_SHARE &&
-            u->first_write != BT_NO_TENSOR && u->first_write == u->last_write &&
-            u->first_write < c->turn && u->last_read != BT_NO_TENSOR && u->last_read > c->turn &&
-            is_repeatable(ir, usages, u->first_write)) {
+/* All that it writes are whole storages. */
+static bool writes_whole(const bt_ir *ir, const bt_instruction *instruction) {
+    for (uint32_t k = 0; k < instruction->operand_count; k++) {
+        uint32_t tensor = instruction->operands[k];
+        if (tensor != BT_NO_TENSOR &&
+            (bt_instruction_access(instruction, k) & BT_ACCESS_WRITE) != 0 &&
+            bt_ir_bytes(&ir->tensors[tensor]) !=
+                bt_ir_bytes(&ir->tensors[ir->tensors[tensor].storage])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All that makes a storage can be repeated, together with what makes its forgotten operands;
+ * *gains is set if there are any. */
+static bool can_remake(const recompute *c, uint32_t storage, uint32_t depth, bool *gains) {
+    const bt_instruction *train = c->ir->sequences[BT_SEQUENCE_TRAIN].instructions;
+    const usage *u = &c->usages[storage];
+    for (uint32_t i = u->first_write; i <= u->last_write; i++) {
+        if (!writes(c->ir, &train[i], storage)) {
+            continue;
+        }
+        if (depth == 0 || !is_repeatable(c, i)) {
+            return false;
+        }
+        for (uint32_t k = 0; k < train[i].operand_count; k++) {
+            uint32_t operand = train[i].operands[k];
+            if (operand == BT_NO_TENSOR || bt_instruction_access(&train[i], k) != BT_ACCESS_READ ||
+                !is_forgotten(c, c->ir->tensors[operand].storage)) {
+                continue;
+            }
+            *gains = true;
+            if (!can_remake(c, c->ir->tensors[operand].storage, depth - 1, gains)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* A transient that the forward pass makes and the backward pass reads, and that is worth it. */
+static bool is_stashed(const recompute *c, uint32_t storage, uint64_t peak) {
+    const bt_ir_tensor *tensor = &c->ir->tensors[storage];
+    const usage *u = &c->usages[storage];
+    return tensor->storage == storage && tensor->residence == BT_RESIDENCE_TRANSIENT &&
+           tensor->name == NULL && tensor->dtype != BT_DTYPE_F16 &&
+           bt_ir_bytes(tensor) >= peak / BT_STASH_SHARE && u->first_write != BT_NO_TENSOR &&
+           u->last_write < c->turn && u->last_read != BT_NO_TENSOR && u->last_read > c->turn;
+}
+
+static void find_candidates(recompute *c, uint64_t peak) {
+    const bt_instruction *train = c->ir->sequences[BT_SEQUENCE_TRAIN].instructions;
+    for (uint32_t i = 0; i < c->ir->tensor_count; i++) {
+        if (!is_stashed(c, i, peak)) {
+            continue;
+        }
+        uint32_t writer = c->usages[i].first_write;
+        bool gains = false;
+        candidate found = {.storage = i};
+        found.alone = writer == c->usages[i].last_write && is_repeatable(c, writer) &&
+                      writes_whole(c->ir, &train[writer]);
+        found.deep = can_remake(c, i, BT_DEEPEST, &gains) && gains;
+        if (found.alone || found.deep) {
             c->candidate_of[i] = c->candidate_count;
-            c->candidates[c->candidate_count++] =
-                (candidate){.storage = i, .writer = u->first_write};
+            c->candidates[c->candidate_count++] = found;
         }
     }
 }
 
 /* ---- search */
 
+static bool allows(const candidate *candidate, stash stash) {
+    return stash == STASH_KEEP ||
+           (stash == STASH_RECOMPUTE_DEEP ? candidate->deep : candidate->alone);
+}
+
 /* The one change that is best, among what the instruction with the peak holds for later. */
-static bt_status improve(recompute *c, const usage *usages, uint64_t budget_macs, outcome *current,
-                         bool *improved) {
+static bt_status improve(recompute *c, uint64_t budget_macs, outcome *current, bool *improved) {
     uint32_t best = BT_NO_TENSOR;
     stash best_stash = STASH_KEEP;
     outcome best_outcome = *current;
     for (uint32_t i = 0; i < c->candidate_count; i++) {
         stash before = c->candidates[i].stash;
-        if (usages[c->candidates[i].storage].last_read < current->peak_instruction) {
+        if (c->usages[c->candidates[i].storage].last_read < current->peak_instruction) {
             continue;
         }
-        for (stash s = STASH_RECOMPUTE; s <= STASH_RECOMPUTE_TWICE; s++) {
+        for (stash s = STASH_RECOMPUTE; s <= STASH_RECOMPUTE_DEEP; s++) {
             outcome next;
-            if (s == before) {
+            if (s == before || !allows(&c->candidates[i], s)) {
                 continue;
             }
             c->candidates[i].stash = s;
@@ -351,6 +482,9 @@ static bt_status prune(recompute *c, outcome *current) {
             bool taken_back = false;
             for (stash s = STASH_KEEP; s < before && !taken_back; s++) {
                 outcome next;
+                if (!allows(&c->candidates[i], s)) {
+                    continue;
+                }
                 c->candidates[i].stash = s;
                 BT_TRY(judge(c, &next));
                 taken_back = next.peak <= current->peak && next.work < current->work;
@@ -364,7 +498,7 @@ static bt_status prune(recompute *c, outcome *current) {
 }
 
 /* What each decision bought, given all others. */
-static bt_status record(recompute *c, const outcome *final, const uint32_t *times,
+static bt_status record(recompute *c, const outcome *final, const repetition *repetitions,
                         bt_recomputations *out) {
     const bt_ir *ir = c->ir;
     out->entries = calloc(c->candidate_count + 1, sizeof *out->entries);
@@ -374,7 +508,7 @@ static bt_status record(recompute *c, const outcome *final, const uint32_t *time
     for (uint32_t i = 0; i < c->candidate_count; i++) {
         candidate *chosen = &c->candidates[i];
         const bt_instruction *writer =
-            &ir->sequences[BT_SEQUENCE_TRAIN].instructions[chosen->writer];
+            &ir->sequences[BT_SEQUENCE_TRAIN].instructions[c->usages[chosen->storage].last_write];
         stash stash = chosen->stash;
         outcome without;
         if (stash == STASH_KEEP) {
@@ -388,30 +522,30 @@ static bt_status record(recompute *c, const outcome *final, const uint32_t *time
                                .node = writer->node,
                                .shape = ir->tensors[chosen->storage].shape,
                                .bytes = bt_ir_bytes(&ir->tensors[chosen->storage]),
-                               .times = times[i],
-                               .macs = times[i] * bt_instruction_macs(ir, writer),
+                               .times = repetitions[i].times,
+                               .macs = repetitions[i].macs,
                                .saved_bytes = without.peak - final->peak};
     }
     return BT_OK;
 }
 
-static bt_status search(recompute *c, const usage *usages, uint64_t budget_macs, outcome *out) {
+static bt_status search(recompute *c, uint64_t budget_macs, outcome *out) {
     bool improved = true;
     BT_TRY(judge(c, out));
-    find_candidates(c, usages, out->peak);
+    find_candidates(c, out->peak);
     while (improved) {
-        BT_TRY(improve(c, usages, budget_macs, out, &improved));
+        BT_TRY(improve(c, budget_macs, out, &improved));
     }
     return prune(c, out);
 }
 
-static bt_status decide_and_rewrite(recompute *c, const usage *usages, uint64_t budget_macs,
-                                    bt_ir *result, bt_recomputations *out) {
+static bt_status decide_and_rewrite(recompute *c, uint64_t budget_macs, bt_ir *result,
+                                    bt_recomputations *out) {
     outcome final;
     rewriter r;
-    BT_TRY(search(c, usages, budget_macs, &final));
+    BT_TRY(search(c, budget_macs, &final));
     BT_TRY(rewrite(c, result, &r));
-    bt_status status = record(c, &final, r.times, out);
+    bt_status status = record(c, &final, r.repetitions, out);
     rewriter_free(&r);
     if (status != BT_OK) {
         bt_recomputations_free(out);
@@ -425,18 +559,18 @@ bt_status bt_recompute(bt_ir *ir, uint64_t budget_macs, bt_recomputations *out) 
     bt_ir result;
     bt_status status = BT_OK;
     *out = (bt_recomputations){0};
-    usage *usages = malloc(ir->tensor_count * sizeof *usages);
+    c.usages = malloc(ir->tensor_count * sizeof *c.usages);
     c.candidates = calloc(ir->tensor_count, sizeof *c.candidates);
     c.candidate_of = malloc(ir->tensor_count * sizeof *c.candidate_of);
-    if (usages == NULL || c.candidates == NULL || c.candidate_of == NULL) {
+    if (c.usages == NULL || c.candidates == NULL || c.candidate_of == NULL) {
         status = bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to plan a program.");
     } else {
         memset(c.candidate_of, 0xFF, ir->tensor_count * sizeof *c.candidate_of);
-        find_usage(ir, usages);
-        c.turn = usages[ir->tensors[ir->loss].storage].last_write;
-        status = decide_and_rewrite(&c, usages, budget_macs, &result, out);
+        find_usage(ir, c.usages);
+        c.turn = c.usages[ir->tensors[ir->loss].storage].last_write;
+        status = decide_and_rewrite(&c, budget_macs, &result, out);
     }
-    free(usages);
+    free(c.usages);
     free(c.candidates);
     free(c.candidate_of);
     if (status == BT_OK) {

@@ -15,7 +15,7 @@ typedef struct bt_recomputation {
     uint32_t node;   /* of the model, that it belongs to */
     bt_shape shape;  /* of what it makes */
     uint32_t bytes;
-    uint32_t times;       /* that it runs again */
+    uint32_t times;       /* that it is made again */
     uint64_t macs;        /* of all of them */
     uint64_t saved_bytes; /* the peak would be this much higher if it was kept instead */
 } bt_recomputation;

@@ -363,7 +363,7 @@ static const char *norm_operands(uint32_t opcode) {
     case BT_OPCODE_NORM_GRAD_APPLY:
         return "ddcssd";
     case BT_OPCODE_NORM_GRAD_PARAMETERS:
-        return "ddscc";
+        return "ddsccp";
     default:
         return NULL;
     }
@@ -437,32 +437,41 @@ static void channel_piece(const bt_ir *ir, const bt_instruction *instruction, ra
     }
 }
 
-/* ---- element by element */
+/* ---- element by element: in units of BT_ELEMENTS_OF_UNIT, so that masks of bits are cut at words
+ */
 
-static uint32_t elements_of_all(const bt_ir *ir, const bt_instruction *instruction) {
-    uint32_t count = bt_shape_elements(shape_of(ir, instruction, 0));
-    for (uint32_t k = 1; k < instruction->operand_count; k++) {
-        if (is_present(instruction, k) &&
+#define BT_ELEMENTS_OF_UNIT 32u
+
+static uint32_t element_units(const bt_ir *ir, const bt_instruction *instruction) {
+    uint32_t data = instruction->opcode == BT_OPCODE_MASK_GRAD ? 1 : 0;
+    uint32_t count = bt_shape_elements(shape_of(ir, instruction, data));
+    for (uint32_t k = 0; k < instruction->operand_count; k++) {
+        bool is_mask = (instruction->opcode == BT_OPCODE_MASK_GRAD && k == 0) ||
+                       (instruction->opcode == BT_OPCODE_SIGN_MASK && k == 1);
+        if (is_present(instruction, k) && !is_mask &&
             bt_shape_elements(shape_of(ir, instruction, k)) != count) {
             return 1; /* broadcast */
         }
     }
-    return count;
+    return (count + BT_ELEMENTS_OF_UNIT - 1) / BT_ELEMENTS_OF_UNIT;
 }
 
-static void element_piece(const bt_instruction *instruction, range units, bt_piece *out) {
-    for (uint32_t k = 0; k < instruction->operand_count; k++) {
-        out->windows[k] = units_of(units, 1);
-    }
-}
-
-/* Four elements share a random number. */
-static void dropout_piece(const bt_ir *ir, const bt_instruction *instruction, range quads,
+/* An operand has whole elements, or bits of bytes, per unit; the last unit may be shorter. */
+static void element_piece(const bt_ir *ir, const bt_instruction *instruction, range units,
                           bt_piece *out) {
-    uint32_t count = bt_shape_elements(shape_of(ir, instruction, 0));
-    uint32_t end = 4 * quads.end < count ? 4 * quads.end : count;
-    out->instruction.attributes[2] += (int32_t)quads.begin;
-    out->windows[0] = out->windows[1] = elements(4 * quads.begin, end - 4 * quads.begin);
+    uint32_t all = element_units(ir, instruction);
+    for (uint32_t k = 0; k < instruction->operand_count; k++) {
+        if (is_present(instruction, k)) {
+            uint32_t count = bt_shape_elements(shape_of(ir, instruction, k));
+            uint32_t each = count > (all - 1) * BT_ELEMENTS_OF_UNIT ? BT_ELEMENTS_OF_UNIT
+                                                                    : BT_ELEMENTS_OF_UNIT / 8;
+            uint32_t end = units.end * each < count ? units.end * each : count;
+            out->windows[k] = elements(units.begin * each, end - units.begin * each);
+        }
+    }
+    if (instruction->opcode == BT_OPCODE_DROPOUT) {
+        out->instruction.attributes[2] += (int32_t)(units.begin * BT_ELEMENTS_OF_UNIT);
+    }
 }
 
 bt_split bt_split_limit(const bt_ir *ir, const bt_instruction *instruction) {
@@ -497,9 +506,11 @@ bt_split bt_split_limit(const bt_ir *ir, const bt_instruction *instruction) {
     case BT_OPCODE_ZERO:
     case BT_OPCODE_SGD:
     case BT_OPCODE_ADAM:
-        return (bt_split){elements_of_all(ir, instruction), 1, false};
     case BT_OPCODE_DROPOUT:
-        return (bt_split){(bt_shape_elements(shape_of(ir, instruction, 0)) + 3) / 4, 1, false};
+    case BT_OPCODE_CONVERT:
+    case BT_OPCODE_SIGN_MASK:
+    case BT_OPCODE_MASK_GRAD:
+        return (bt_split){element_units(ir, instruction), 1, false};
     default:
         return (bt_split){1, 1, false};
     }
@@ -529,14 +540,11 @@ static void cut(const bt_ir *ir, const bt_instruction *instruction, bt_split cou
     case BT_OPCODE_FROZEN_NORM_GRAD_PARAMETERS:
         channel_piece(ir, instruction, units, out);
         break;
-    case BT_OPCODE_DROPOUT:
-        dropout_piece(ir, instruction, units, out);
-        break;
     default:
         if (norm_operands(instruction->opcode) != NULL) {
             norm_piece(instruction, counts, units, column, out);
         } else {
-            element_piece(instruction, units, out);
+            element_piece(ir, instruction, units, out);
         }
     }
 }

@@ -5,9 +5,11 @@
 
 #include "plan/split.h"
 
-/* Pieces of one instruction, and of a sequence, at most. */
+/* Pieces of one instruction at most. */
 #define BT_MAX_PIECES 512u
-#define BT_MAX_JOBS 2048u
+
+/* Of a program, for one transfer: head, operands, offset. */
+enum { TRANSFER_BYTES = 4 * (1 + 2 + 1) };
 
 /* A copy of a window in L1. */
 typedef struct tile {
@@ -48,6 +50,7 @@ typedef struct stage {
     tile *tiles;
     uint32_t tile_count, tile_capacity;
     uint32_t first_tile; /* of this sequence */
+    uint64_t bytes;      /* of the program so far */
     bool *written;       /* per tensor: a storage that this sequence has written */
     bt_staging *result;
 } stage;
@@ -243,6 +246,7 @@ static uint32_t new_tile(stage *s, const tile *wanted) {
     s->ir->tensors[tensor].level = BT_LEVEL_L1;
     s->ir->tensors[tensor].is_tile = true;
     s->result->tiles++;
+    s->bytes += TRANSFER_BYTES;
     tile *t = &s->tiles[s->tile_count];
     *t = *wanted;
     t->tensor = tensor;
@@ -345,11 +349,13 @@ static job *new_job(stage *s, const bt_instruction *instruction, uint32_t time) 
     if (s->ir->status != BT_OK) {
         return NULL;
     }
-    if (s->job_count == BT_MAX_JOBS) {
+    s->bytes += 4 * (1 + instruction->operand_count + instruction->attribute_count);
+    if (s->bytes > BT_PROGRAM_LIMIT) {
         s->ir->status = bt_error_set(BT_ERROR_CAPACITY,
-                                     "A sequence of the training program needs more than %u "
-                                     "pieces, because too little of L1 is left for tiles.",
-                                     BT_MAX_JOBS);
+                                     "The training program is cut into so many pieces that it has "
+                                     "more than %u bytes, because too little of L1 is left for "
+                                     "tiles.",
+                                     BT_PROGRAM_LIMIT);
         return NULL;
     }
     job *j = &s->jobs[s->job_count++];
@@ -557,10 +563,11 @@ static void emit_transfer(stage *s, const transfer *t, bool to_l1, emission *e) 
     const bt_window *w = &moved->window;
     uint32_t size = bt_dtype_bytes(moved->dtype);
     int32_t offset = (int32_t)(w->offset - s->ir->tensors[t->far].offset / size);
-    const int32_t attributes[] = {(int32_t)w->rows, (int32_t)w->row_length, (int32_t)w->stride,
-                                  offset};
+    const int32_t attributes[] = {offset, (int32_t)w->rows, (int32_t)w->row_length,
+                                  (int32_t)w->stride};
     const uint32_t operands[] = {to_l1 ? t->far : moved->tensor, to_l1 ? moved->tensor : t->far};
-    bt_ir_emit(s->ir, s->sequence, BT_OPCODE_TRANSFER, 2, operands, 4, attributes);
+    bt_ir_emit(s->ir, s->sequence, BT_OPCODE_TRANSFER, 2, operands, bt_window_is_dense(w) ? 1 : 4,
+               attributes);
     e->under_way = true;
     if (s->sequence == BT_SEQUENCE_TRAIN) {
         s->result->bytes_moved += (uint64_t)w->rows * w->row_length * size;

@@ -8,11 +8,12 @@
 #define BT_MAX_EXTENT 65535  /* of kernels, strides, pads and dilations */
 #define BT_MAX_WINDOW 65536u /* elements of a pooling window: its indices fit 16 bits */
 #define BT_ANY_COUNT 0xFFu
+#define BT_MAX_SCALE 24 /* of halves, as a power of two */
 
 /*
  * types: one letter per operand, upper case if the instruction writes it: f F32, i I32, u U8 or
- * U16, s F32 that may be the same bytes as the S of its instruction, which then works in place, a
- * any dtype in any level.
+ * U16, h F32 or F16, s F32 that may be the same bytes as the S of its instruction, which then works
+ * in place, a any dtype in any level.
  * optional: bit per operand that may be absent.
  */
 typedef struct bt_signature {
@@ -28,8 +29,8 @@ static const bt_signature signatures[BT_OPCODE_COUNT] = {
     [BT_OPCODE_CHANNEL_SUM] = {"fF", 0, 3},
     [BT_OPCODE_MATMUL] = {"fffF", 1u << 2, 11},
     [BT_OPCODE_NORM_FORWARD] = {"sffSFF", 1u << 1 | 1u << 2, 6},
-    [BT_OPCODE_NORM_GRAD_INPUT] = {"fsffSF", 1u << 2, 6},
-    [BT_OPCODE_NORM_GRAD_PARAMETERS] = {"fffFF", 1u << 3 | 1u << 4, 6},
+    [BT_OPCODE_NORM_GRAD_INPUT] = {"ssffSF", 1u << 2, 6},
+    [BT_OPCODE_NORM_GRAD_PARAMETERS] = {"fffFFF", 1u << 3 | 1u << 4, 6},
     [BT_OPCODE_BATCH_NORM_FORWARD] = {"fffFFFF", 0, 5},
     [BT_OPCODE_BATCH_NORM_GRAD_INPUT] = {"fsffS", 0, 5},
     [BT_OPCODE_BATCH_NORM_GRAD_PARAMETERS] = {"fffFF", 1u << 3 | 1u << 4, 5},
@@ -61,9 +62,12 @@ static const bt_signature signatures[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_FOLD] = {"fF", 0, 5},
     [BT_OPCODE_NORM_APPLY] = {"sfffS", 1u << 1 | 1u << 2, 6},
     [BT_OPCODE_NORM_GRAD_SUMS] = {"ffffF", 1u << 2, 6},
-    [BT_OPCODE_NORM_GRAD_APPLY] = {"fsfffS", 1u << 2, 6},
-    [BT_OPCODE_TRANSFER] = {"aA", 0, 4},
+    [BT_OPCODE_TRANSFER] = {"aA", 0, BT_ANY_COUNT},
     [BT_OPCODE_WAIT] = {"", 0, 0},
+    [BT_OPCODE_NORM_GRAD_APPLY] = {"ssfffS", 1u << 2, 6},
+    [BT_OPCODE_CONVERT] = {"hH", 0, 1},
+    [BT_OPCODE_SIGN_MASK] = {"fU", 0, 0},
+    [BT_OPCODE_MASK_GRAD] = {"usS", 0, 1},
 };
 
 static uint32_t type_fits(char type, uint32_t dtype) {
@@ -76,6 +80,9 @@ static uint32_t type_fits(char type, uint32_t dtype) {
     case 'a':
     case 'A':
         return 1;
+    case 'h':
+    case 'H':
+        return dtype == BT_DTYPE_F32 || dtype == BT_DTYPE_F16;
     default:
         return dtype == BT_DTYPE_F32;
     }
@@ -310,6 +317,13 @@ static uint32_t channel_stats_fit(const bt_call *call, uint32_t stats) {
     return elements_are(call, stats, 2ull * (uint32_t)call->attribute[1]);
 }
 
+/* A bit per element. */
+static uint32_t mask_fits(const bt_tensor *mask, const bt_tensor *of) {
+    return mask->dtype == BT_DTYPE_U8 &&
+           bt_tensor_elements(mask) ==
+               bt_tensor_elements(of) / 8u + (bt_tensor_elements(of) % 8u != 0);
+}
+
 /* Dimension axis of tensor when it is right-aligned in rank dimensions. */
 static uint32_t aligned_dim(const bt_tensor *tensor, uint32_t rank, uint32_t axis) {
     uint32_t missing = rank - tensor->rank;
@@ -377,13 +391,22 @@ static uint32_t check_loss(const bt_call *call) {
 static uint32_t check_transfer(const bt_call *call) {
     const int32_t *a = call->attribute;
     uint32_t near = call->tensor[0]->level == BT_LEVEL_L1 ? 0 : 1;
-    uint64_t elements = attribute_product(call, 0, 2);
-    uint32_t dtype = call->tensor[near]->dtype;
-    return call->tensor[near]->level == BT_LEVEL_L1 &&
-           call->tensor[1 - near]->level != BT_LEVEL_L1 && call->tensor[1 - near]->dtype == dtype &&
-           elements != 0 && elements_are(call, near, elements) &&
-           elements * bt_dtype_bytes(dtype) <= BT_TRANSFER_MAX_BYTES &&
-           (a[0] == 1 || a[2] >= a[1]) && blocks_fit(call, 1 - near, a[2], a[3]);
+    const bt_tensor *l1 = call->tensor[near], *other = call->tensor[1 - near];
+    uint64_t elements = bt_tensor_elements(l1);
+    uint64_t last; /* element behind the last row, from the first on */
+    if (l1->level != BT_LEVEL_L1 || other->level == BT_LEVEL_L1 || l1->dtype != other->dtype ||
+        elements * bt_dtype_bytes(l1->dtype) > BT_TRANSFER_MAX_BYTES) {
+        return 0;
+    }
+    if (call->attribute_count == 1) {
+        last = elements;
+    } else if (call->attribute_count == 4 && attribute_product(call, 1, 2) == elements &&
+               a[3] >= a[2]) {
+        last = (uint64_t)(a[1] - 1) * (uint64_t)a[3] + (uint64_t)a[2];
+    } else {
+        return 0;
+    }
+    return a[0] >= 0 && (uint64_t)a[0] + last <= bt_tensor_elements(other);
 }
 
 static uint32_t shapes_fit(const bt_call *call) {
@@ -406,7 +429,7 @@ static uint32_t shapes_fit(const bt_call *call) {
         return elements_equal(call, 0, 1) && elements_are(call, 4, bt_tensor_elements(t[0])) &&
                check_norm(call, 0, 2, BT_NO_TENSOR, 3, 5);
     case BT_OPCODE_NORM_GRAD_PARAMETERS:
-        return elements_equal(call, 0, 1) && check_norm(call, 0, 3, 4, 2, BT_NO_TENSOR);
+        return elements_equal(call, 0, 1) && check_norm(call, 0, 3, 4, 2, 5);
     case BT_OPCODE_NORM_SUMS:
         return check_norm(call, 0, BT_NO_TENSOR, BT_NO_TENSOR, BT_NO_TENSOR, 1);
     case BT_OPCODE_NORM_SQUARES:
@@ -466,7 +489,8 @@ static uint32_t shapes_fit(const bt_call *call) {
         return elements_equal(call, 0, 2) && view_covers(call, 0);
     case BT_OPCODE_DROPOUT: {
         float ratio = bt_call_float(call, 0);
-        return elements_equal(call, 0, 1) && ratio >= 0.0f && ratio < 1.0f && a[2] >= 0;
+        return elements_equal(call, 0, 1) && ratio >= 0.0f && ratio < 1.0f && a[2] >= 0 &&
+               (uint64_t)a[2] + bt_tensor_elements(t[0]) <= 0x7FFFFFFFu;
     }
     case BT_OPCODE_CROSS_ENTROPY:
         return check_loss(call) && elements_are(call, 1, bt_tensor_elements(t[2]));
@@ -479,6 +503,13 @@ static uint32_t shapes_fit(const bt_call *call) {
         return check_transfer(call);
     case BT_OPCODE_WAIT:
         return 1;
+    case BT_OPCODE_CONVERT:
+        return t[0]->dtype != t[1]->dtype && elements_equal(call, 0, 1) &&
+               within(a[0], -BT_MAX_SCALE, BT_MAX_SCALE);
+    case BT_OPCODE_SIGN_MASK:
+        return mask_fits(t[1], t[0]);
+    case BT_OPCODE_MASK_GRAD:
+        return mask_fits(t[0], t[1]) && elements_equal(call, 1, 2);
     case BT_OPCODE_SGD:
         return elements_equal(call, 0, 2) && within(a[2], 0, 1);
     case BT_OPCODE_ADAM:

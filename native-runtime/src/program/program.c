@@ -18,6 +18,7 @@ uint32_t bt_dtype_bytes(uint32_t dtype) {
     case BT_DTYPE_I32:
         return 4;
     case BT_DTYPE_U16:
+    case BT_DTYPE_F16:
         return 2;
     case BT_DTYPE_U8:
         return 1;

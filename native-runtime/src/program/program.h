@@ -21,6 +21,7 @@
 #define BT_PROGRAM_MAGIC 0x52505442u /* "BTPR" */
 #define BT_PROGRAM_VERSION 2u
 
+#define BT_PROGRAM_LIMIT 131072u /* bytes that every device has room for */
 #define BT_PROGRAM_MAX_RANK 5
 #define BT_MAX_OPERANDS 8
 #define BT_MAX_CALL_ATTRIBUTES 16
@@ -33,7 +34,16 @@ enum { BT_LEVEL_L1 = 0, BT_LEVEL_L2 = 1, BT_LEVEL_L3 = 2, BT_LEVEL_COUNT = 3 };
 /* Bytes of one transfer at most: the DMA engine's length register has 17 bits. */
 #define BT_TRANSFER_MAX_BYTES 131071u
 
-enum { BT_DTYPE_F32 = 0, BT_DTYPE_I32 = 1, BT_DTYPE_U16 = 2, BT_DTYPE_U8 = 3, BT_DTYPE_COUNT = 4 };
+/* F16, IEEE half precision, is for keeping only: CONVERT makes F32 of it, with which all else
+ * computes. */
+enum {
+    BT_DTYPE_F32 = 0,
+    BT_DTYPE_I32 = 1,
+    BT_DTYPE_U16 = 2,
+    BT_DTYPE_U8 = 3,
+    BT_DTYPE_F16 = 4,
+    BT_DTYPE_COUNT = 5
+};
 
 enum {
     BT_SEQUENCE_BEGIN = 0,    /* clear the gradients: once per step */
@@ -100,7 +110,8 @@ typedef struct bt_tensor {
                                                          (batch,m,k), of b (batch,k,n), accumulate */ \
     X(NORM_FORWARD, "norm.forward")                   /* x scale? bias? y stats partials | norm */    \
     X(NORM_GRAD_INPUT, "norm.grad_input")             /* x dy scale? stats dx partials | norm */      \
-    X(NORM_GRAD_PARAMETERS, "norm.grad_parameters")   /* x dy stats dscale+=? dbias+=? | norm */      \
+    X(NORM_GRAD_PARAMETERS, "norm.grad_parameters")   /* x dy stats dscale+=? dbias+=? partials       \
+                                                         | norm */                                    \
     X(BATCH_NORM_FORWARD, "batch_norm.forward")       /* x scale bias mean+= var+= y stats | bn */    \
     X(BATCH_NORM_GRAD_INPUT, "batch_norm.grad_input") /* x dy scale stats dx | bn */                  \
     X(BATCH_NORM_GRAD_PARAMETERS,                                                                     \
@@ -126,8 +137,8 @@ typedef struct bt_tensor {
                                                dst_stride dst_offset, in elements */                  \
     X(SOFTMAX_FORWARD, "softmax.forward")   /* x y | rows channels inner */                           \
     X(SOFTMAX_GRAD, "softmax.grad")         /* y dy dx | rows channels inner */                       \
-    X(DROPOUT, "dropout")                   /* x y | ratio, stream, number of the first four          \
-                                               elements; also its own gradient */                     \
+    X(DROPOUT, "dropout")                   /* x y | ratio, stream, number of the first element in    \
+                                               the mask; also its own gradient */                     \
     X(CROSS_ENTROPY, "cross_entropy")       /* logits labels losses dlogits? | classes */             \
     X(MSE, "mse")                           /* y target losses dy? | elements per sample */           \
     X(INNER_PRODUCT, "inner_product")       /* y target losses dy? | elements per sample */           \
@@ -142,15 +153,20 @@ typedef struct bt_tensor {
     X(NORM_APPLY, "norm.apply")             /* x scale? bias? stats y | norm */                       \
     X(NORM_GRAD_SUMS, "norm.grad_sums")     /* x dy scale? stats partials | norm */                   \
     X(NORM_GRAD_APPLY, "norm.grad_apply")   /* x dy scale? stats means dx | norm */                   \
-    X(TRANSFER, "transfer")                 /* src dst | rows row_length stride offset */             \
-    X(WAIT, "wait")                         /* none */
+    X(CONVERT, "convert")                   /* x y | exponent; one is F32, the other F16 and          \
+                                               holds the numbers times 2^exponent */                  \
+    X(SIGN_MASK, "sign_mask")               /* x mask; U8: bit e % 8 of byte e / 8 is x[e] > 0 */     \
+    X(MASK_GRAD, "mask.grad")               /* mask dy dx | slope where the bit is 0; it is 1         \
+                                               elsewhere: the gradient of a (leaky) ReLU */           \
+    X(TRANSFER, "transfer") /* src dst | offset, or offset rows row_length stride */                  \
+    X(WAIT, "wait")         /* none */
 
 /*
- * TRANSFER starts a copy by DMA between a tensor in L1, which is dense and copied whole, and rows
- * of row_length elements, stride elements apart from element offset on, of a tensor of the same
- * dtype in L2 or L3. Nobody may touch the bytes on either side before a WAIT, which ends when every
- * transfer that was started has. Kernels reach L1 and L2; what is in L3 is reached by transfers
- * alone.
+ * TRANSFER starts a copy by DMA between a tensor in L1, which is dense and copied whole, and a part
+ * of a tensor of the same dtype in L2 or L3: as many elements from element offset on, or rows of
+ * row_length elements, stride elements apart. Nobody may touch the bytes on either side before a
+ * WAIT, which ends when every transfer that was started has. Kernels reach L1 and L2; what is in L3
+ * is reached by transfers alone.
  *
  * norm attributes (group, layer and instance normalisation): rows, row_length, groups, channels per
  * group, span, epsilon. Rows are contiguous and normalised one by one; element e of row r uses
@@ -204,7 +220,7 @@ uint32_t bt_activation_keeps_output(uint32_t function);
 #define BT_REDUCTION_BLOCK 256u
 
 /*
- * Floats that NORM_FORWARD and NORM_GRAD_INPUT need for block sums, two per block. A block never
+ * Floats that NORM_FORWARD and both its gradients need for block sums, two per block. A block never
  * crosses a channel, so that a group may be processed channel by channel: with span > 1 every
  * channel of the group has ceil(span / BT_REDUCTION_BLOCK) blocks; with span 1 blocks run along the
  * row.

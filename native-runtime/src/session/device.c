@@ -77,6 +77,11 @@ static bt_status device_start(bt_device *device) {
                   "%s: target %s, %u cores, kernels %s, L1 %u, L2 %u, L3 %u bytes.",
                   device->info.link, device->info.target, device->info.cores, device->info.kernels,
                   device->info.l1_bytes, device->info.l2_bytes, device->info.l3_bytes);
+    if (link->write_rate > 0) {
+        bt_device_log(device, BT_LOG_INFO,
+                      "%s: measured %.1f kB/s to the device and %.1f kB/s back.", link->name,
+                      link->write_rate / 1000.0, link->read_rate / 1000.0);
+    }
     return BT_OK;
 }
 

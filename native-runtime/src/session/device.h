@@ -14,6 +14,7 @@ struct bt_device {
     bt_device_options options;
     bt_device_info info;
     bt_mailbox mailbox;    /* as last read */
+    uint32_t generation;   /* as last read: not that of the mailbox after a restart */
     uint32_t sequence;     /* of the last command posted */
     uint32_t command;      /* what it was */
     uint32_t records_read; /* of those the device ever wrote */
@@ -33,6 +34,8 @@ void bt_device_log(const bt_device *device, bt_log_level level, const char *form
 /* Transfers, counted for the statistics. */
 bt_status bt_device_read(bt_device *device, uint32_t address, void *to, uint32_t bytes);
 bt_status bt_device_write(bt_device *device, uint32_t address, const void *from, uint32_t bytes);
+/* Several writes in this order, in one exchange where the link can. */
+bt_status bt_device_write_all(bt_device *device, const bt_link_write *writes, uint32_t count);
 
 /* Called while a command runs, at least every few milliseconds; a failure ends the waiting. */
 typedef bt_status (*bt_progress_fn)(void *user);

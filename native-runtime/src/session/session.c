@@ -1,36 +1,15 @@
 #include "session/session.h"
 
 #include "base/error.h"
-#include "plan/program_object.h"
 #include "program/program.h"
-#include "session/device.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Steps of one command: the ring keeps the records of the command before while this one runs. */
 #define BT_STEPS_PER_COMMAND (BT_RECORD_CAPACITY / 2u)
 #define BT_STAGING_WORDS (BT_STAGING_BYTES / 4u)
-
-struct bt_session {
-    bt_device *device; /* NULL once the device was closed */
-    uint8_t *bytes;    /* copy of the program */
-    const bt_program_header *program;
-    const bt_tensor *tensors;
-    uint32_t *named; /* indices of the tensors that have a name */
-    uint32_t named_count;
-    uint32_t format; /* of the sample store; 0: none chosen */
-    uint32_t channels;
-    bt_sample_layout layout;
-    uint32_t sample_count;
-    uint64_t micro_steps;
-    uint64_t updates;
-    float beta1; /* of Adam; 0 without it */
-    float beta2;
-    _Atomic bool abort;
-};
 
 static bt_status require_open(const bt_session *session, const char *function) {
     if (session == NULL) {
@@ -39,19 +18,26 @@ static bt_status require_open(const bt_session *session, const char *function) {
     if (session->device == NULL) {
         BT_FAIL(BT_ERROR_STATE, "The device of this session was closed before %s.", function);
     }
+    if (session->lost) {
+        BT_FAIL(BT_ERROR_STATE,
+                "The device failed while it computed features, and this session's weights were "
+                "lost before %s; open the device again and restore the last checkpoint.",
+                function);
+    }
     return BT_OK;
 }
 
 static const char *tensor_name(const bt_session *session, const bt_tensor *tensor) {
-    return (const char *)session->bytes + session->program->names_offset + tensor->name;
+    return (const char *)session->source->bytes + session->program->names_offset + tensor->name;
 }
 
 /* ------------------------------------------------------------------------------ life cycle */
 
 /* A program in its handle is valid; whether it fits is known here. */
-static bt_status check_fits(const bt_device *device, const uint8_t *bytes, size_t size) {
+static bt_status check_fits(const bt_device *device, const bt_program *program) {
     static const char *const levels[BT_LEVEL_COUNT] = {"L1", "L2", "L3"};
-    const bt_program_header *header = (const bt_program_header *)(const void *)bytes;
+    const bt_program_header *header = (const bt_program_header *)(const void *)program->bytes;
+    size_t size = program->size;
     const bt_mailbox *mailbox = &device->mailbox;
     if (size > mailbox->program_bytes) {
         BT_FAIL(
@@ -86,7 +72,8 @@ static void find_named_tensors(bt_session *session) {
 static void find_betas(bt_session *session) {
     const bt_program_header *program = session->program;
     const uint32_t *words =
-        (const uint32_t *)(const void *)(session->bytes + program->sequence_offset[2]);
+        (const uint32_t *)(const void *)(session->source->bytes +
+                                         program->sequence_offset[BT_SEQUENCE_UPDATE]);
     uint32_t left = program->sequence_words[BT_SEQUENCE_UPDATE];
     bt_call call;
     while (left > 0) {
@@ -103,7 +90,8 @@ static void find_betas(bt_session *session) {
 }
 
 /* Parameters of a compiled program begin with the model's values, all else with zero. */
-static bt_status write_initial_values(bt_session *session, const bt_program *program) {
+bt_status bt_session_write_initial_values(bt_session *session) {
+    const bt_program *program = session->source;
     for (uint32_t i = 0; i < program->initial_count; i++) {
         const bt_initial_value *initial = &program->initial[i];
         const bt_tensor *tensor = &session->tensors[initial->tensor];
@@ -113,19 +101,13 @@ static bt_status write_initial_values(bt_session *session, const bt_program *pro
     return BT_OK;
 }
 
-static bt_status session_load(bt_session *session, const bt_program *program) {
-    bt_device *device = session->device;
-    const uint8_t *bytes = program->bytes;
-    size_t size = program->size;
-    BT_TRY(check_fits(device, bytes, size));
-    session->bytes = malloc(size);
-    if (session->bytes == NULL) {
-        BT_FAIL(BT_ERROR_MEMORY, "No memory for a program of %zu bytes.", size);
-    }
-    memcpy(session->bytes, bytes, size);
-    session->program = (const bt_program_header *)(const void *)session->bytes;
+bt_status bt_session_prepare(bt_session *session, bt_device *device, const bt_program *program) {
+    *session = (bt_session){.device = device, .source = bt_program_share(program)};
+    atomic_init(&session->abort, false);
+    BT_TRY(check_fits(device, program));
+    session->program = (const bt_program_header *)(const void *)program->bytes;
     session->tensors =
-        (const bt_tensor *)(const void *)(session->bytes + session->program->tensor_offset);
+        (const bt_tensor *)(const void *)(program->bytes + session->program->tensor_offset);
     session->named = calloc(session->program->tensor_count + 1u, sizeof *session->named);
     if (session->named == NULL) {
         BT_FAIL(BT_ERROR_MEMORY, "No memory for the names of %u tensors.",
@@ -133,14 +115,34 @@ static bt_status session_load(bt_session *session, const bt_program *program) {
     }
     find_named_tensors(session);
     find_betas(session);
-    const uint32_t load[] = {(uint32_t)size};
-    BT_TRY(bt_command_upload(device, BT_SPACE_PROGRAM, 0, bytes, (uint32_t)size));
+    return BT_OK;
+}
+
+void bt_session_release(bt_session *session) {
+    free(session->named);
+    bt_program_free((bt_program *)session->source);
+}
+
+bt_status bt_session_load(bt_session *session) {
+    bt_device *device = session->device;
+    uint32_t size = (uint32_t)session->source->size;
+    const uint32_t load[] = {size};
+    BT_TRY(bt_command_upload(device, BT_SPACE_PROGRAM, 0, session->source->bytes, size));
     BT_TRY(bt_command_run(device, BT_COMMAND_LOAD, load, 1));
     bt_device_log(device, BT_LOG_INFO,
-                  "%s: loaded a program of %zu bytes, L1 %u, L2 %u, L3 %u bytes.",
-                  device->info.link, size, session->program->arena_bytes[0],
-                  session->program->arena_bytes[1], session->program->arena_bytes[2]);
-    return write_initial_values(session, program);
+                  "%s: loaded a program of %u bytes, L1 %u, L2 %u, L3 %u bytes.", device->info.link,
+                  size, session->program->arena_bytes[0], session->program->arena_bytes[1],
+                  session->program->arena_bytes[2]);
+    return BT_OK;
+}
+
+static bt_status session_begin(bt_session *session, bt_device *device, const bt_program *program) {
+    BT_TRY(bt_session_prepare(session, device, program));
+    if (program->prefix != NULL) {
+        BT_TRY(check_fits(device, program->prefix));
+    }
+    BT_TRY(bt_session_load(session));
+    return bt_session_write_initial_values(session);
 }
 
 bt_status bt_session_open(bt_device *device, const bt_program *program, bt_session **out) {
@@ -154,9 +156,7 @@ bt_status bt_session_open(bt_device *device, const bt_program *program, bt_sessi
     if (session == NULL) {
         BT_FAIL(BT_ERROR_MEMORY, "No memory for a session.");
     }
-    session->device = device;
-    atomic_init(&session->abort, false);
-    bt_status status = session_load(session, program);
+    bt_status status = session_begin(session, device, program);
     if (status != BT_OK) {
         bt_session_close(session);
         return bt_error_append(status, "Opening a session on the %s: device.", device->info.link);
@@ -173,8 +173,7 @@ void bt_session_close(bt_session *session) {
     if (session->device != NULL && session->device->session == session) {
         session->device->session = NULL;
     }
-    free(session->named);
-    free(session->bytes);
+    bt_session_release(session);
     free(session);
 }
 
@@ -188,37 +187,48 @@ void bt_session_abort(bt_session *session) {
 
 /* --------------------------------------------------------------------------------- samples */
 
-/* Samples that the device's store can hold with this layout. */
-static uint32_t store_capacity(const bt_session *session, const bt_sample_layout *layout) {
+uint32_t bt_session_store_capacity(const bt_session *session, const bt_sample_layout *layout) {
     uint64_t used = (session->program->arena_bytes[BT_LEVEL_L3] + 3ull) & ~3ull;
     uint32_t all = session->device->mailbox.arena_bytes[BT_LEVEL_L3];
     return used < all ? (uint32_t)((all - used) / layout->record_bytes) : 0;
 }
 
+/* The program that samples are made for: the one before the features if there are any. */
+static const bt_program_header *entry_program(const bt_session *session) {
+    const bt_program *entry =
+        session->source->prefix != NULL ? session->source->prefix : session->source;
+    return (const bt_program_header *)(const void *)entry->bytes;
+}
+
 /* Rows of one sample: all dimensions but the batch and the last. */
-static uint32_t input_rows(const bt_session *session) {
-    const bt_tensor *input = &session->tensors[session->program->input_tensor];
-    return session->program->input_elements / input->dims[input->rank - 1];
+static uint32_t input_rows(const bt_program_header *program) {
+    const bt_tensor *tensors =
+        (const bt_tensor *)(const void *)((const uint8_t *)program + program->tensor_offset);
+    const bt_tensor *input = &tensors[program->input_tensor];
+    return program->input_elements / input->dims[input->rank - 1];
 }
 
 bt_status bt_session_capacity(const bt_session *session, bt_sample_format format,
                               uint32_t *samples) {
     BT_TRY(require_open(session, __func__));
     BT_REQUIRE(samples);
-    bt_sample_layout layout = session->layout;
-    if (session->sample_count > 0 && (uint32_t)format != session->format) {
+    const bt_program_header *entry = entry_program(session);
+    uint32_t rows = input_rows(entry);
+    bt_sample_layout layout;
+    if (!bt_sample_layout_get(entry, format, rows == 0 ? 1 : rows, &layout)) {
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "Sample format %d is unknown; use BT_SAMPLE_INT16 or BT_SAMPLE_FLOAT32.",
+                (int)format);
+    }
+    if (session->source->prefix != NULL) {
+        *samples = bt_features_capacity(session, &layout);
+    } else if (session->sample_count == 0) {
+        *samples = bt_session_store_capacity(session, &layout);
+    } else if ((uint32_t)format == session->format) {
+        *samples = bt_session_store_capacity(session, &session->layout) - session->sample_count;
+    } else {
         *samples = 0;
-        return BT_OK;
     }
-    if (session->sample_count == 0) {
-        uint32_t rows = input_rows(session);
-        if (!bt_sample_layout_get(session->program, format, rows == 0 ? 1 : rows, &layout)) {
-            BT_FAIL(BT_ERROR_ARGUMENT,
-                    "Sample format %d is unknown; use BT_SAMPLE_INT16 or BT_SAMPLE_FLOAT32.",
-                    (int)format);
-        }
-    }
-    *samples = store_capacity(session, &layout) - session->sample_count;
     return BT_OK;
 }
 
@@ -236,7 +246,7 @@ static bt_status check_finite(const float *values, uint32_t count, uint32_t samp
 
 static bt_status check_samples(const bt_session *session, const bt_samples *samples) {
     const bt_program_header *program = session->program;
-    uint32_t inputs = program->input_elements;
+    uint32_t inputs = entry_program(session)->input_elements;
     uint32_t outputs = program->output_elements;
     BT_REQUIRE(samples->inputs);
     if (program->target_kind == BT_TARGET_CLASS) {
@@ -302,8 +312,7 @@ static void encode_sample(const bt_session *session, const bt_samples *samples, 
     }
 }
 
-/* Fixes the store's layout with the first samples; later ones must have the same. */
-static bt_status choose_layout(bt_session *session, const bt_samples *samples) {
+bt_status bt_session_choose_layout(bt_session *session, const bt_samples *samples) {
     if (session->sample_count > 0) {
         if (samples->format != session->format || samples->channels != session->channels) {
             BT_FAIL(BT_ERROR_STATE,
@@ -328,20 +337,8 @@ static bt_status choose_layout(bt_session *session, const bt_samples *samples) {
     return BT_OK;
 }
 
-bt_status bt_session_upload(bt_session *session, const bt_samples *samples, uint32_t *first) {
-    BT_TRY(require_open(session, __func__));
-    BT_REQUIRE_SIZE(samples);
-    BT_REQUIRE(first);
-    if (samples->count == 0 || samples->channels == 0 ||
-        session->program->input_elements % samples->channels != 0) {
-        BT_FAIL(BT_ERROR_ARGUMENT,
-                "%u samples of %u channels cannot be uploaded; at least 1 sample is needed, and a "
-                "number of channels that divides the %u input elements.",
-                samples->count, samples->channels, session->program->input_elements);
-    }
-    BT_TRY(check_samples(session, samples));
-    BT_TRY(choose_layout(session, samples));
-    uint32_t capacity = store_capacity(session, &session->layout);
+bt_status bt_session_store(bt_session *session, const bt_samples *samples, uint32_t *first) {
+    uint32_t capacity = bt_session_store_capacity(session, &session->layout);
     if (samples->count > capacity - session->sample_count) {
         BT_FAIL(BT_ERROR_CAPACITY,
                 "%u samples of %u bytes do not fit: the device's store holds %u, and %u are in it; "
@@ -364,6 +361,27 @@ bt_status bt_session_upload(bt_session *session, const bt_samples *samples, uint
     *first = session->sample_count;
     session->sample_count += samples->count;
     return BT_OK;
+}
+
+bt_status bt_session_upload(bt_session *session, const bt_samples *samples, uint32_t *first) {
+    BT_TRY(require_open(session, __func__));
+    BT_REQUIRE_SIZE(samples);
+    BT_REQUIRE(first);
+    uint32_t elements = entry_program(session)->input_elements;
+    if (samples->count == 0 || samples->channels == 0 || elements % samples->channels != 0) {
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "%u samples of %u channels cannot be uploaded; at least 1 sample is needed, and a "
+                "number of channels that divides the %u input elements.",
+                samples->count, samples->channels, elements);
+    }
+    BT_TRY(check_samples(session, samples));
+    if (session->source->prefix != NULL) {
+        BT_TRY_CONTEXT(bt_features_upload(session, samples, first),
+                       "Computing the features of %u samples.", samples->count);
+        return BT_OK;
+    }
+    BT_TRY(bt_session_choose_layout(session, samples));
+    return bt_session_store(session, samples, first);
 }
 
 bt_status bt_session_clear_samples(bt_session *session) {
@@ -458,20 +476,54 @@ typedef struct bt_training {
     uint64_t first_update; /* updates before step 0 */
     uint32_t reported;     /* steps whose record was read */
     uint32_t posted_steps; /* of all commands posted so far */
+    uint32_t part_steps;   /* of the last one */
     bool stop;             /* by on_step or bt_session_abort */
     bool stop_sent;
 } bt_training;
 
-static bt_status read_records(bt_training *training) {
-    bt_session *session = training->session;
-    bt_device *device = session->device;
-    uint32_t fresh = device->mailbox.record_count - device->records_read;
-    if (fresh > training->posted_steps - training->reported) {
-        BT_FAIL(BT_ERROR_DEVICE,
-                "The device reports %u training steps where at most %u were asked for; it may have "
-                "been restarted. Open the device again.",
-                fresh, training->posted_steps - training->reported);
+/* Finished steps that were not reported yet. While a command runs, the device's counter is a hint
+ * that may have come back damaged; afterwards the answer, which is checked, says how many. */
+static bt_status count_fresh(const bt_training *training, uint32_t *fresh) {
+    const bt_device *device = training->session->device;
+    uint32_t most = training->posted_steps - training->reported;
+    if (device->in_flight) {
+        *fresh = device->mailbox.record_count - device->records_read;
+        *fresh = *fresh <= most ? *fresh : 0;
+        return BT_OK;
     }
+    uint32_t done = training->posted_steps - training->part_steps + device->mailbox.results[0];
+    *fresh = done - training->reported;
+    if (device->mailbox.results[0] > training->part_steps || *fresh > most) {
+        BT_FAIL(BT_ERROR_DEVICE,
+                "The device reports %u training steps where at most %u were asked for; its "
+                "firmware does not fit this library.",
+                device->mailbox.results[0], training->part_steps);
+    }
+    return BT_OK;
+}
+
+static void report_record(bt_training *training, const bt_record *record) {
+    bt_session *session = training->session;
+    const bt_step *step = &training->steps[training->reported];
+    session->updates++;
+    session->micro_steps += step->samples / session->program->micro_batch;
+    training->reported++;
+    session->device->records_read++;
+    const bt_step_record report = {
+        .step = session->updates,
+        .loss = float_of(record->loss),
+        .learning_rate = step->learning_rate,
+        .cycles = (uint64_t)record->cycles_high << 32 | record->cycles_low,
+    };
+    if (training->on_step != NULL && training->on_step(training->user, &report) != 0) {
+        training->stop = true;
+    }
+}
+
+static bt_status read_records(bt_training *training) {
+    bt_device *device = training->session->device;
+    uint32_t fresh, tries = 0;
+    BT_TRY(count_fresh(training, &fresh));
     while (fresh > 0) {
         bt_record records[BT_STEPS_PER_COMMAND];
         uint32_t at = device->records_read % BT_RECORD_CAPACITY;
@@ -481,23 +533,22 @@ static bt_status read_records(bt_training *training) {
         }
         BT_TRY(bt_device_read(device, device->mailbox.records + at * (uint32_t)sizeof *records,
                               records, count * (uint32_t)sizeof *records));
-        for (uint32_t i = 0; i < count; i++) {
-            const bt_step *step = &training->steps[training->reported];
-            session->updates++;
-            session->micro_steps += step->samples / session->program->micro_batch;
-            training->reported++;
-            device->records_read++;
-            const bt_step_record record = {
-                .step = session->updates,
-                .loss = float_of(records[i].loss),
-                .learning_rate = step->learning_rate,
-                .cycles = (uint64_t)records[i].cycles_high << 32 | records[i].cycles_low,
-            };
-            if (training->on_step != NULL && training->on_step(training->user, &record) != 0) {
-                training->stop = true;
-            }
+        uint32_t whole = 0;
+        while (whole < count &&
+               records[whole].check == bt_record_check(&records[whole], device->records_read)) {
+            report_record(training, &records[whole++]);
+            tries = 0;
         }
-        fresh -= count;
+        fresh -= whole;
+        if (whole < count && device->in_flight) {
+            return BT_OK; /* damaged, or not there yet: it is read again with the next ones */
+        }
+        if (whole < count && ++tries == BT_COMMAND_TRIES) {
+            BT_FAIL(BT_ERROR_DEVICE,
+                    "The record of a training step came back damaged %u times; check the "
+                    "connection to the device.",
+                    BT_COMMAND_TRIES);
+        }
     }
     return BT_OK;
 }
@@ -602,6 +653,7 @@ static bt_status run_training(bt_training *training) {
                     training->reported, training->step_count);
         }
         training->posted_steps += next.steps;
+        training->part_steps = next.steps;
         BT_TRY(post_part(training, &next));
         posted = next;
     }
@@ -727,15 +779,29 @@ bt_status bt_session_evaluate(bt_session *session, const uint32_t *indices, uint
 /* --------------------------------------------------------------------------------- tensors */
 
 uint32_t bt_session_tensor_count(const bt_session *session) {
-    return session == NULL ? 0 : session->named_count;
+    return session == NULL ? 0 : session->named_count + session->source->host_count;
+}
+
+static void describe_host_parameter(const bt_host_parameter *host, bt_tensor_info *out) {
+    out->rank = host->shape.rank;
+    for (uint32_t axis = 0; axis < BT_MAX_RANK; axis++) {
+        out->dims[axis] = axis < host->shape.rank ? (int32_t)host->shape.dims[axis] : 1;
+    }
+    out->bytes = bt_shape_elements(&host->shape) * (uint32_t)sizeof *host->data;
+    out->level = 0;
+    out->name = host->name;
 }
 
 bt_status bt_session_tensor_info(const bt_session *session, uint32_t index, bt_tensor_info *out) {
     BT_TRY(require_open(session, __func__));
     BT_REQUIRE_SIZE(out);
+    uint32_t count = bt_session_tensor_count(session);
+    if (index >= count) {
+        BT_FAIL(BT_ERROR_ARGUMENT, "Tensor %u does not exist: the session has %u.", index, count);
+    }
     if (index >= session->named_count) {
-        BT_FAIL(BT_ERROR_ARGUMENT, "Tensor %u does not exist: the session has %u.", index,
-                session->named_count);
+        describe_host_parameter(&session->source->host[index - session->named_count], out);
+        return BT_OK;
     }
     const bt_tensor *tensor = &session->tensors[session->named[index]];
     out->rank = tensor->rank;
@@ -745,6 +811,25 @@ bt_status bt_session_tensor_info(const bt_session *session, uint32_t index, bt_t
     out->bytes = bt_tensor_elements(tensor) * bt_dtype_bytes(tensor->dtype);
     out->level = tensor->level + 1u;
     out->name = tensor_name(session, tensor);
+    return BT_OK;
+}
+
+/* The parameter of this name that the device does not have, or NULL. */
+static const bt_host_parameter *find_host_parameter(const bt_session *session, const char *name) {
+    for (uint32_t i = 0; i < session->source->host_count; i++) {
+        if (strcmp(session->source->host[i].name, name) == 0) {
+            return &session->source->host[i];
+        }
+    }
+    return NULL;
+}
+
+static bt_status check_host_parameter(const bt_host_parameter *host, size_t count) {
+    uint32_t elements = bt_shape_elements(&host->shape);
+    if (elements != count) {
+        BT_FAIL(BT_ERROR_ARGUMENT, "Tensor \"%s\" has %u elements, but %zu were given.", host->name,
+                elements, count);
+    }
     return BT_OK;
 }
 
@@ -777,6 +862,12 @@ bt_status bt_session_read(bt_session *session, const char *name, float *data, si
     BT_TRY(require_open(session, __func__));
     BT_REQUIRE(name);
     BT_REQUIRE(data);
+    const bt_host_parameter *host = find_host_parameter(session, name);
+    if (host != NULL) {
+        BT_TRY(check_host_parameter(host, count));
+        memcpy(data, host->data, count * sizeof *data);
+        return BT_OK;
+    }
     BT_TRY(find_tensor(session, name, count, &tensor));
     return bt_command_download(session->device, BT_SPACE_L1 + tensor->level, tensor->offset, data,
                                (uint32_t)(count * sizeof *data));
@@ -787,6 +878,18 @@ bt_status bt_session_write(bt_session *session, const char *name, const float *d
     BT_TRY(require_open(session, __func__));
     BT_REQUIRE(name);
     BT_REQUIRE(data);
+    const bt_host_parameter *host = find_host_parameter(session, name);
+    if (host != NULL) {
+        BT_TRY(check_host_parameter(host, count));
+        if (memcmp(data, host->data, count * sizeof *data) != 0) {
+            BT_FAIL(BT_ERROR_UNSUPPORTED,
+                    "The parameter \"%s\" is frozen and a pass compiled it into the program, so it "
+                    "cannot get another value; compile the network with that value, or without "
+                    "fold-batch-norm and cache-features.",
+                    name);
+        }
+        return BT_OK;
+    }
     BT_TRY(find_tensor(session, name, count, &tensor));
     return bt_command_upload(session->device, BT_SPACE_L1 + tensor->level, tensor->offset, data,
                              (uint32_t)(count * sizeof *data));
@@ -803,20 +906,32 @@ bt_status bt_session_set_progress(bt_session *session, uint64_t micro_steps, uin
     return BT_OK;
 }
 
-bt_status bt_session_statistics(bt_session *session, bt_statistics *out) {
+bt_status bt_session_remember(bt_session *session, bt_past *past) {
     bt_device_statistics measured;
+    const uint32_t arguments[] = {0};
+    BT_TRY(bt_command_run(session->device, BT_COMMAND_STATISTICS, arguments, 1));
+    BT_TRY(bt_command_fetch(session->device, &measured, (uint32_t)sizeof measured));
+    for (uint32_t level = 0; level < BT_LEVEL_COUNT; level++) {
+        if (measured.high_water[level] > past->high_water[level]) {
+            past->high_water[level] = measured.high_water[level];
+        }
+    }
+    past->cycles += (uint64_t)measured.cycles_high << 32 | measured.cycles_low;
+    return BT_OK;
+}
+
+bt_status bt_session_statistics(bt_session *session, bt_statistics *out) {
     BT_TRY(require_open(session, __func__));
     BT_REQUIRE_SIZE(out);
-    bt_device *device = session->device;
-    const uint32_t arguments[] = {0};
-    BT_TRY(bt_command_run(device, BT_COMMAND_STATISTICS, arguments, 1));
-    BT_TRY(bt_command_fetch(device, &measured, (uint32_t)sizeof measured));
-    out->l1_high_water = measured.high_water[0];
-    out->l2_high_water = measured.high_water[1];
-    out->l3_high_water = measured.high_water[2];
+    const bt_device *device = session->device;
+    bt_past measured = session->past;
+    BT_TRY(bt_session_remember(session, &measured));
+    out->l1_high_water = measured.high_water[BT_LEVEL_L1];
+    out->l2_high_water = measured.high_water[BT_LEVEL_L2];
+    out->l3_high_water = measured.high_water[BT_LEVEL_L3];
     out->micro_steps = session->micro_steps;
     out->updates = session->updates;
-    out->cycles = (uint64_t)measured.cycles_high << 32 | measured.cycles_low;
+    out->cycles = measured.cycles;
     out->bytes_to_device = device->bytes_to_device;
     out->bytes_from_device = device->bytes_from_device;
     out->link_nanoseconds = device->link_nanoseconds;

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "train/chain.h"
 #include "train/options.h"
 
 static bt_status allocate(bt_emitter *emitter, bt_training *training) {
@@ -51,9 +50,8 @@ static bt_status check_batch_norm(const bt_emitter *emitter) {
             emitter->options->micro_batch == 1) {
             BT_FAIL(BT_ERROR_UNSUPPORTED,
                     "BatchNorm '%s' cannot train its statistics with micro_batch 1, because the "
-                    "statistics of one sample say nothing about a batch; freeze batch "
-                    "normalisation, use a micro_batch of 2 or more, or use a network with "
-                    "GroupNorm.",
+                    "statistics of one sample say nothing about a batch; use a micro_batch of 2 or "
+                    "more, or one of the passes freeze-batch-norm and batch-norm-to-group-norm.",
                     node->name);
         }
     }
@@ -85,12 +83,16 @@ static bt_status check_output(const bt_emitter *emitter, bt_training *training) 
     return BT_OK;
 }
 
-/* Gradients are needed by trainable parameters, the input if asked for, and all on the way. */
+/*
+ * Gradients are needed by trainable parameters, the input if asked for, and all on the way; without
+ * the pass dead-gradients everything is given one that could have one.
+ */
 static void mark_gradients(bt_emitter *emitter) {
     const bt_model *model = emitter->model;
     for (uint32_t i = 0; i < model->value_count; i++) {
+        bool dead = (model->values[i].roles & BT_ROLE_STATISTIC) != 0 || !emitter->live[i];
         emitter->needs_gradient[i] =
-            emitter->trainable[i] ||
+            emitter->trainable[i] || (emitter->options->dead_gradients == 0 && !dead) ||
             (i == model->input && emitter->live[i] && emitter->options->input_gradient == 1);
     }
     for (uint32_t i = 0; i < model->node_count; i++) {
@@ -238,7 +240,7 @@ static void emit_begin_and_update(bt_emitter *emitter, const bt_training *traini
     }
 }
 
-static bt_status build(bt_emitter *emitter, uint32_t parts, bt_training *training) {
+static bt_status build(bt_emitter *emitter, const bt_partition *partition, bt_training *training) {
     const bt_model *model = emitter->model;
     BT_TRY(allocate(emitter, training));
     BT_TRY(bt_model_shapes(model, emitter->options->micro_batch, emitter->shapes));
@@ -247,8 +249,8 @@ static bt_status build(bt_emitter *emitter, uint32_t parts, bt_training *trainin
     BT_TRY(check_output(emitter, training));
     BT_TRY(bt_scheme_apply(model, emitter->options, emitter->live, emitter->trainable));
     mark_gradients(emitter);
-    if (parts > 1) {
-        bt_chains_find(emitter, parts);
+    if (partition->parts > 1) {
+        bt_chains_find(emitter, partition);
     }
     create_interface(emitter, training);
     emit_begin_and_update(emitter, training);
@@ -259,11 +261,12 @@ static bt_status build(bt_emitter *emitter, uint32_t parts, bt_training *trainin
 
 bt_status bt_training_build(const bt_model *model, const bt_training_options *options,
                             bt_training *out) {
-    return bt_training_build_in_parts(model, options, 1, out);
+    const bt_partition whole = {.parts = 1};
+    return bt_training_build_in_parts(model, options, &whole, out);
 }
 
 bt_status bt_training_build_in_parts(const bt_model *model, const bt_training_options *options,
-                                     uint32_t parts, bt_training *out) {
+                                     const bt_partition *partition, bt_training *out) {
     BT_REQUIRE(model);
     BT_TRY(bt_options_check(options));
     if (model->input == BT_NO_VALUE) {
@@ -276,7 +279,7 @@ bt_status bt_training_build_in_parts(const bt_model *model, const bt_training_op
     bt_ir_init(&training.ir);
     bt_emitter emitter = {
         .model = model, .options = options, .ir = &training.ir, .place = BT_NO_TENSOR};
-    bt_status status = build(&emitter, parts, &training);
+    bt_status status = build(&emitter, partition, &training);
     release(&emitter);
     if (status != BT_OK) {
         bt_training_free(&training);

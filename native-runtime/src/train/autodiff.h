@@ -2,6 +2,7 @@
 #ifndef BT_AUTODIFF_H
 #define BT_AUTODIFF_H
 
+#include "train/chain.h"
 #include "train/emitter.h"
 
 /* What the training program of a model consists of; made by bt_training_build. */
@@ -18,9 +19,9 @@ typedef struct bt_training {
 /* On failure *out needs no bt_training_free. */
 bt_status bt_training_build(const bt_model *model, const bt_training_options *options,
                             bt_training *out);
-/* The same with its chains in up to so many parts (chain.h); 1: in one piece. */
+/* The same with its chains in parts. */
 bt_status bt_training_build_in_parts(const bt_model *model, const bt_training_options *options,
-                                     uint32_t parts, bt_training *out);
+                                     const bt_partition *partition, bt_training *out);
 void bt_training_free(bt_training *training);
 
 /* Emits the loss of output (micro_batch, elements per sample); dy may be BT_NO_TENSOR. */

@@ -9,6 +9,10 @@
 /* A convolution with at least this part of the network's multiply-adds is not computed twice. */
 #define BT_CHAIN_COSTLY_SHARE 4u
 
+/* Kept gradients are scaled by 2^12 in half precision: a map's gradients are often below 2^-14, the
+ * least half with all its bits, and never near 16, the largest that fits then. */
+#define BT_GRADIENT_EXPONENT 12
+
 /* Value 0 is the chain's input, value i the output of layer i - 1; each with one tensor per part.
  */
 typedef uint32_t part_tensors[BT_CHAIN_MAX_LAYERS + 1][BT_CHAIN_MAX_PARTS];
@@ -17,11 +21,14 @@ struct bt_chain {
     uint32_t layers;
     uint32_t nodes[BT_CHAIN_MAX_LAYERS];
     uint32_t parts;
+    uint32_t forgotten; /* the first so many are not kept for the backward pass */
     bool keeps_value[BT_CHAIN_MAX_LAYERS + 1];
     bool keeps_gradient[BT_CHAIN_MAX_LAYERS + 1];
     /* State while a sequence is emitted: what lasts, and what lasts for one part of one pass. */
+    bool backward;
     uint32_t output;                                         /* whole */
     uint32_t output_gradient;                                /* whole */
+    uint32_t input_gradient;                                 /* whole, or BT_NO_TENSOR */
     uint32_t statistics[BT_CHAIN_MAX_LAYERS];                /* of normalisations: per row */
     uint32_t means[BT_CHAIN_MAX_LAYERS];                     /* of their gradients: per row */
     uint32_t saved[BT_CHAIN_MAX_LAYERS][BT_CHAIN_MAX_PARTS]; /* what forward rules save */
@@ -125,7 +132,8 @@ static bool is_channel_wise(const bt_emitter *emitter, const bt_node *node) {
     if (is_norm(node)) {
         return bt_shape_product(x, 2, x->rank) > 1; /* else block sums run across channels */
     }
-    return is_activation(node) || is_pool(node) || node->row->op == BT_OP_BATCH_NORM ||
+    return is_activation(node) || is_pool(node) || node->row->op == BT_OP_DROPOUT ||
+           node->row->op == BT_OP_BATCH_NORM ||
            (node->row->op == BT_OP_CONV && node->attributes.groups == (int32_t)x->dims[1]);
 }
 
@@ -148,7 +156,18 @@ static bool parts_fit(const bt_emitter *emitter, const bt_chain *chain, uint32_t
     return true;
 }
 
-/* Gradients behind a convolution are kept for the pass that comes after. */
+/* Bytes. */
+static uint32_t largest_map(const bt_emitter *emitter, const bt_chain *chain) {
+    uint32_t largest = 0;
+    for (uint32_t i = 0; i < chain->layers; i++) {
+        uint32_t bytes =
+            4 * bt_shape_elements(&emitter->shapes[node_at(emitter, chain, i)->output]);
+        largest = bytes > largest ? bytes : largest;
+    }
+    return largest;
+}
+
+/* Gradients behind a costly convolution are kept for the pass that comes after. */
 static void decide_what_to_keep(const bt_emitter *emitter, bt_chain *chain) {
     bool costly = false;
     for (uint32_t i = chain->layers; i-- > 0;) {
@@ -158,36 +177,52 @@ static void decide_what_to_keep(const bt_emitter *emitter, bt_chain *chain) {
             chain->keeps_gradient[i + 1] = costly;
             costly = false;
         }
-        costly = costly || node->row->op == BT_OP_CONV;
+        costly = costly || is_costly(emitter, node);
     }
 }
 
 /* The chain that begins with a convolution; 0 layers if it is not worth one. */
-static void follow(const bt_emitter *emitter, const bt_node *first, uint32_t parts,
+static void follow(const bt_emitter *emitter, const bt_node *first, const bt_partition *partition,
                    bt_chain *chain) {
-    uint32_t last_pool = 0;
+    uint32_t end = 0; /* layers up to the last pooling, or a convolution behind it */
+    bool behind_pool = false;
     *chain = (bt_chain){0};
     const bt_node *node = first;
     while (chain->layers < BT_CHAIN_MAX_LAYERS && node != NULL &&
            (node == first || is_channel_wise(emitter, node))) {
         chain->nodes[chain->layers++] = node->index;
-        last_pool = is_pool(node) ? chain->layers : last_pool;
+        behind_pool =
+            is_pool(node) ||
+            (behind_pool && (node->row->op == BT_OP_DROPOUT || node->row->op == BT_OP_CONV));
+        end = behind_pool && node->row->op != BT_OP_DROPOUT ? chain->layers : end;
         node = only_reader(emitter, node->output);
         if (node != NULL && node->inputs[0] != node_at(emitter, chain, chain->layers - 1)->output) {
             node = NULL;
         }
     }
-    chain->layers = last_pool;
-    for (chain->parts = parts; chain->parts > 1; chain->parts--) {
-        if (parts_fit(emitter, chain, chain->parts)) {
-            break;
-        }
+    chain->layers = end;
+    chain->parts = partition->parts;
+    while (chain->parts > 1 &&
+           (!parts_fit(emitter, chain, chain->parts) ||
+            largest_map(emitter, chain) / chain->parts < partition->least_bytes)) {
+        chain->parts--;
     }
+    chain->forgotten = chain->parts * partition->forgotten / BT_CHAIN_MAX_PARTS;
     chain->layers = chain->parts > 1 ? chain->layers : 0;
     decide_what_to_keep(emitter, chain);
 }
 
-void bt_chains_find(bt_emitter *emitter, uint32_t parts) {
+/* A convolution that is the first layer to be trained, or a normalisation. */
+static bool may_begin(const bt_emitter *emitter, const bt_node *node) {
+    if (!emitter->live[node->output] || bt_chain_of(emitter, node->index) != NULL) {
+        return false;
+    }
+    return is_norm(node) ? is_channel_wise(emitter, node)
+                         : reads_all(node) && has_own_parameters(emitter, node) &&
+                               !bt_gradient_wanted(emitter, node, 0);
+}
+
+void bt_chains_find(bt_emitter *emitter, const bt_partition *partition) {
     const bt_model *model = emitter->model;
     emitter->chains = calloc(model->node_count + 1, sizeof(bt_chain));
     if (emitter->chains == NULL) {
@@ -195,13 +230,11 @@ void bt_chains_find(bt_emitter *emitter, uint32_t parts) {
             bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to compile a program.");
         return;
     }
-    parts = parts < BT_CHAIN_MAX_PARTS ? parts : BT_CHAIN_MAX_PARTS;
     for (uint32_t i = 0; i < model->node_count && emitter->options->micro_batch == 1; i++) {
         const bt_node *node = &model->nodes[i];
-        if (emitter->live[node->output] && reads_all(node) && has_own_parameters(emitter, node) &&
-            !bt_gradient_wanted(emitter, node, 0) && bt_chain_of(emitter, i) == NULL) {
+        if (may_begin(emitter, node)) {
             bt_chain *chain = &emitter->chains[emitter->chain_count];
-            follow(emitter, node, parts, chain);
+            follow(emitter, node, partition, chain);
             emitter->chain_count += chain->layers > 0;
         }
     }
@@ -287,6 +320,7 @@ static void enter_part(bt_emitter *emitter, const bt_chain *chain, uint32_t laye
     }
     emitter->tensors[node->inputs[0]] = x;
     emitter->gradients[node->inputs[0]] = BT_NO_TENSOR;
+    emitter->first_element = part * bt_shape_elements(&emitter->shapes[node->output]);
     if (node->row->op == BT_OP_CONV && !reads_all(node)) {
         scope->node.attributes.groups /= (int32_t)chain->parts;
     }
@@ -305,6 +339,7 @@ static void leave_part(bt_emitter *emitter, const part_scope *scope) {
     }
     emitter->shapes[node->output] = scope->output_shape;
     emitter->tensors[node->output] = scope->output;
+    emitter->first_element = 0;
 }
 
 static void begin_part(bt_chain *chain) {
@@ -412,19 +447,29 @@ static uint32_t emit_part(bt_emitter *emitter, bt_chain *chain, uint32_t layer, 
     return y;
 }
 
+/* The backward pass keeps nothing for parts that are forgotten. */
+static bool keeps(const bt_chain *chain, const bool *keeps_what, uint32_t value, uint32_t part) {
+    return keeps_what[value] && !(chain->backward && part < chain->forgotten);
+}
+
 /* One part of a value, computed if it is not there. */
 static uint32_t part_value(bt_emitter *emitter, bt_chain *chain, uint32_t value, uint32_t part) {
     if (value == 0) {
-        return emitter->tensors[value_at(emitter, chain, 0)];
-    }
-    if (chain->values[value][part] != BT_NO_TENSOR) {
-        return chain->values[value][part];
+        uint32_t input = emitter->tensors[value_at(emitter, chain, 0)];
+        return reads_all(node_at(emitter, chain, 0)) ? input
+                                                     : slice(emitter, chain, input, 1, part);
     }
     if (chain->pass_values[value] == BT_NO_TENSOR) {
-        chain->pass_values[value] = emit_part(emitter, chain, value - 1, part);
-        if (chain->keeps_value[value]) {
-            chain->values[value][part] = chain->pass_values[value];
+        uint32_t *kept = &chain->values[value][part];
+        uint32_t made = BT_NO_TENSOR;
+        if (*kept == BT_NO_TENSOR) {
+            made = emit_part(emitter, chain, value - 1, part);
+            *kept = keeps(chain, chain->keeps_value, value, part) ? bt_emit_stash(emitter, made, 0)
+                                                                  : BT_NO_TENSOR;
         }
+        /* A value that is kept rounded is rounded for all passes, so that statistics fit it. */
+        chain->pass_values[value] =
+            *kept == BT_NO_TENSOR ? made : bt_emit_unstash(emitter, *kept, 0);
     }
     return chain->pass_values[value];
 }
@@ -458,6 +503,7 @@ void bt_chain_forward(bt_emitter *emitter, bt_chain *chain) {
     memset(chain->gradients, 0xFF, sizeof chain->gradients);
     memset(chain->saved, 0xFF, sizeof chain->saved);
     memset(chain->trained, 0, sizeof chain->trained);
+    chain->backward = false;
     chain->output = bt_emit_output(emitter, node_at(emitter, chain, chain->layers - 1));
     for (uint32_t layer = 0; layer < chain->layers; layer++) {
         if (is_norm(node_at(emitter, chain, layer))) {
@@ -494,9 +540,11 @@ static void emit_norm_parameters(bt_emitter *emitter, const bt_chain *chain, uin
                            ? bt_gradient_open(emitter, &scope.node, i + 1, true)
                            : BT_NO_TENSOR;
     }
+    uint32_t partials =
+        bt_emit_scratch(emitter, BT_DTYPE_F32, bt_norm_partials(n.rows, n.of_group, n.span));
     bt_emit(emitter, BT_OPCODE_NORM_GRAD_PARAMETERS,
             BT_OPERANDS(x, dy, row_pairs_of(emitter, chain, &n, chain->statistics[layer], part),
-                        gradients[0], gradients[1]),
+                        gradients[0], gradients[1], partials),
             NORM_PART_ATTRIBUTES(n));
     leave_part(emitter, &scope);
 }
@@ -517,7 +565,8 @@ static uint32_t emit_norm_gradient(bt_emitter *emitter, bt_chain *chain, uint32_
         bt_emit(emitter, BT_OPCODE_NORM_GRAD_SUMS, BT_OPERANDS(x, dy, scale, statistics, out),
                 NORM_PART_ATTRIBUTES(n));
     } else {
-        out = bt_gradient_open(emitter, &scope.node, 0, false);
+        out = layer == 0 ? slice(emitter, chain, chain->input_gradient, 1, part)
+                         : bt_gradient_open(emitter, &scope.node, 0, false);
         uint32_t means = row_pairs_of(emitter, chain, &n, chain->means[layer], part);
         bt_emit(emitter, BT_OPCODE_NORM_GRAD_APPLY,
                 BT_OPERANDS(x, dy, scale, statistics, means, out), NORM_PART_ATTRIBUTES(n));
@@ -541,20 +590,57 @@ static uint32_t kept_output(bt_emitter *emitter, bt_chain *chain, uint32_t layer
     return reads ? part_value(emitter, chain, layer + 1, part) : BT_NO_TENSOR;
 }
 
+/* What is cheap to compute again makes room once the layers above have used it. */
+static void drop_cheap_values(bt_chain *chain, uint32_t part) {
+    for (uint32_t value = 1; value < chain->layers; value++) {
+        if (!chain->keeps_value[value] || chain->values[value][part] != BT_NO_TENSOR) {
+            chain->pass_values[value] = BT_NO_TENSOR;
+        }
+    }
+}
+
+/* A bit per element of an activation's output, all that its gradient needs. */
+static uint32_t emit_mask(bt_emitter *emitter, bt_chain *chain, uint32_t layer, uint32_t part) {
+    uint32_t y = part_value(emitter, chain, layer + 1, part);
+    uint32_t elements = bt_shape_elements(shape_at(emitter, chain, layer + 1)) / chain->parts;
+    uint32_t mask = bt_emit_scratch(emitter, BT_DTYPE_U8, (elements + 7) / 8);
+    bt_emit(emitter, BT_OPCODE_SIGN_MASK, BT_OPERANDS(y, mask), BT_NO_ATTRIBUTES);
+    return mask;
+}
+
+static uint32_t emit_mask_gradient(bt_emitter *emitter, const bt_chain *chain, uint32_t layer,
+                                   uint32_t mask, uint32_t dy) {
+    const bt_node *node = node_at(emitter, chain, layer);
+    bt_shape shape = part_shape(chain, shape_at(emitter, chain, layer), 1);
+    uint32_t dx =
+        bt_ir_tensor_new(emitter->ir, BT_RESIDENCE_TRANSIENT, BT_DTYPE_F32, &shape, "", NULL);
+    float slope = node->row->op == BT_OP_RELU ? 0.0f : node->attributes.alpha;
+    bt_emit(emitter, BT_OPCODE_MASK_GRAD, BT_OPERANDS(mask, dy, dx),
+            BT_ATTRIBUTES(bt_ir_float(slope)));
+    return dx;
+}
+
 /* Gradients of a layer's parameters, once, and if asked for that of its input, which is returned.
  */
 static uint32_t emit_layer_backward(bt_emitter *emitter, bt_chain *chain, uint32_t layer,
                                     uint32_t part, bool input) {
     const bt_node *node = node_at(emitter, chain, layer);
     bool trains = !chain->trained[layer][part] && trains_parameters(emitter, node);
+    /* A mask first: the map that it is of need not be there together with dy. */
+    bool masks = input && (node->row->op == BT_OP_RELU || node->row->op == BT_OP_LEAKY_RELU);
+    uint32_t mask = masks ? emit_mask(emitter, chain, layer, part) : BT_NO_TENSOR;
     uint32_t dy = part_gradient(emitter, chain, layer + 1, part);
     chain->trained[layer][part] = true;
+    drop_cheap_values(chain, part);
     if (is_norm(node)) {
         if (trains) {
             uint32_t x = part_value(emitter, chain, layer, part);
             emit_norm_parameters(emitter, chain, layer, part, x, dy);
         }
         return input ? emit_norm_gradient(emitter, chain, layer, part, BT_NO_TENSOR) : BT_NO_TENSOR;
+    }
+    if (mask != BT_NO_TENSOR) {
+        return emit_mask_gradient(emitter, chain, layer, mask, dy);
     }
     uint32_t x = kept_input(emitter, chain, layer, part, trains);
     uint32_t y = kept_output(emitter, chain, layer, part);
@@ -578,14 +664,17 @@ static uint32_t part_gradient(bt_emitter *emitter, bt_chain *chain, uint32_t val
     if (value == chain->layers) {
         return slice(emitter, chain, chain->output_gradient, 1, part);
     }
-    if (chain->gradients[value][part] != BT_NO_TENSOR) {
-        return chain->gradients[value][part];
-    }
     if (chain->pass_gradients[value] == BT_NO_TENSOR) {
-        chain->pass_gradients[value] = emit_layer_backward(emitter, chain, value, part, true);
-        if (chain->keeps_gradient[value]) {
-            chain->gradients[value][part] = chain->pass_gradients[value];
+        uint32_t *kept = &chain->gradients[value][part];
+        uint32_t made = BT_NO_TENSOR;
+        if (*kept == BT_NO_TENSOR) {
+            made = emit_layer_backward(emitter, chain, value, part, true);
+            *kept = keeps(chain, chain->keeps_gradient, value, part)
+                        ? bt_emit_stash(emitter, made, BT_GRADIENT_EXPONENT)
+                        : BT_NO_TENSOR;
         }
+        chain->pass_gradients[value] =
+            *kept == BT_NO_TENSOR ? made : bt_emit_unstash(emitter, *kept, BT_GRADIENT_EXPONENT);
     }
     return chain->pass_gradients[value];
 }
@@ -614,15 +703,63 @@ static void emit_pass(bt_emitter *emitter, bt_chain *chain, uint32_t layer) {
     }
 }
 
+/* What the forward pass has kept of these parts. */
+static void forget(bt_chain *chain) {
+    for (uint32_t value = 1; value < chain->layers; value++) {
+        for (uint32_t part = 0; part < chain->forgotten; part++) {
+            chain->values[value][part] = BT_NO_TENSOR;
+        }
+    }
+}
+
+/* The node that makes a value, or NULL. */
+static const bt_node *maker_of(const bt_emitter *emitter, uint32_t value) {
+    const bt_model *model = emitter->model;
+    for (uint32_t i = 0; i < model->node_count; i++) {
+        if (model->nodes[i].output == value) {
+            return &model->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+/* Where the gradient of the chain's input goes: in place of the input if only this chain reads it.
+ * The backward rule of a convolution, for one, does not read what it has made. */
+static uint32_t place_input_gradient(const bt_emitter *emitter, const bt_chain *chain) {
+    uint32_t value = value_at(emitter, chain, 0);
+    const bt_node *maker = maker_of(emitter, value);
+    uint32_t x = emitter->tensors[value];
+    if (emitter->ir->status == BT_OK && maker != NULL && maker->row->op == BT_OP_CONV &&
+        only_reader(emitter, value) != NULL && emitter->ir->tensors[x].storage == x) {
+        return bt_ir_view(emitter->ir, x, &emitter->shapes[value]);
+    }
+    return bt_ir_tensor_new(emitter->ir, BT_RESIDENCE_TRANSIENT, BT_DTYPE_F32,
+                            &emitter->shapes[value], "", NULL);
+}
+
+static void hand_on_gradient(bt_emitter *emitter, bt_chain *chain) {
+    chain->input_gradient = place_input_gradient(emitter, chain);
+    for (uint32_t part = 0; part < chain->parts; part++) {
+        begin_part(chain);
+        emit_norm_gradient(emitter, chain, 0, part, BT_NO_TENSOR);
+    }
+    bt_gradient_close(emitter, node_at(emitter, chain, 0), 0, chain->input_gradient);
+}
+
 void bt_chain_backward(bt_emitter *emitter, bt_chain *chain, uint32_t dy) {
     uint32_t lowest = 0;
     while (!emitter->needs_gradient[node_at(emitter, chain, lowest)->output]) {
         lowest++;
     }
     chain->output_gradient = dy;
+    chain->backward = true;
+    forget(chain);
     for (uint32_t layer = chain->layers; layer-- > lowest;) {
         if (layer == lowest || is_norm(node_at(emitter, chain, layer))) {
             emit_pass(emitter, chain, layer);
         }
+    }
+    if (bt_gradient_wanted(emitter, node_at(emitter, chain, 0), 0)) {
+        hand_on_gradient(emitter, chain);
     }
 }

@@ -39,6 +39,27 @@ uint32_t bt_emit_scratch(bt_emitter *emitter, uint32_t dtype, uint32_t elements)
     return bt_ir_tensor_new(emitter->ir, BT_RESIDENCE_TRANSIENT, dtype, &shape, "", NULL);
 }
 
+static uint32_t convert(bt_emitter *emitter, uint32_t tensor, uint32_t dtype, int32_t exponent) {
+    if (emitter->ir->status != BT_OK) {
+        return BT_NO_TENSOR;
+    }
+    bt_shape shape = emitter->ir->tensors[tensor].shape;
+    uint32_t out = bt_ir_tensor_new(emitter->ir, BT_RESIDENCE_TRANSIENT, dtype, &shape, "", NULL);
+    bt_emit(emitter, BT_OPCODE_CONVERT, BT_OPERANDS(tensor, out), BT_ATTRIBUTES(exponent));
+    return out;
+}
+
+uint32_t bt_emit_stash(bt_emitter *emitter, uint32_t tensor, int32_t exponent) {
+    return emitter->options->stash_fp16 == 1 ? convert(emitter, tensor, BT_DTYPE_F16, exponent)
+                                             : tensor;
+}
+
+uint32_t bt_emit_unstash(bt_emitter *emitter, uint32_t kept, int32_t exponent) {
+    return emitter->ir->status == BT_OK && emitter->ir->tensors[kept].dtype == BT_DTYPE_F16
+               ? convert(emitter, kept, BT_DTYPE_F32, exponent)
+               : kept;
+}
+
 void bt_emit(bt_emitter *emitter, uint32_t opcode, uint32_t operand_count, const uint32_t *operands,
              uint32_t attribute_count, const int32_t *attributes) {
     bt_ir_emit(emitter->ir, emitter->sequence, opcode, operand_count, operands, attribute_count,

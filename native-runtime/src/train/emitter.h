@@ -24,6 +24,7 @@ struct bt_emitter {
                              trainable parameter: its persistent gradient */
     uint32_t (*saved)[BT_NODE_SAVED]; /* per node: what its backward rule needs besides values */
     uint32_t place;          /* tensor that the next output takes, or BT_NO_TENSOR: a new one */
+    uint32_t first_element;  /* of the part of the output that is being emitted */
     struct bt_chain *chains; /* see chain.h */
     uint32_t chain_count;
 };
@@ -44,6 +45,14 @@ void bt_emit_output_view(bt_emitter *emitter, const bt_node *node);
 uint32_t bt_emit_result(const bt_emitter *emitter, const bt_node *node);
 /* A nameless vector that lives within the sequence. */
 uint32_t bt_emit_scratch(bt_emitter *emitter, uint32_t dtype, uint32_t elements);
+
+/*
+ * Keeps a tensor for later, in half precision if the options say so; a half holds it times
+ * 2^exponent. What is returned is read by bt_emit_unstash.
+ */
+uint32_t bt_emit_stash(bt_emitter *emitter, uint32_t tensor, int32_t exponent);
+/* What bt_emit_stash has kept, in single precision; made anew if it is in half precision. */
+uint32_t bt_emit_unstash(bt_emitter *emitter, uint32_t kept, int32_t exponent);
 
 /* Lists: BT_OPERANDS(…), BT_ATTRIBUTES(…). */
 void bt_emit(bt_emitter *emitter, uint32_t opcode, uint32_t operand_count, const uint32_t *operands,

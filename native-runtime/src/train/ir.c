@@ -195,7 +195,7 @@ static const char *const access_of[BT_OPCODE_COUNT] = {
     [BT_OPCODE_MATMUL] = "rrrw",
     [BT_OPCODE_NORM_FORWARD] = "rrrwww",
     [BT_OPCODE_NORM_GRAD_INPUT] = "rrrrww",
-    [BT_OPCODE_NORM_GRAD_PARAMETERS] = "rrruu",
+    [BT_OPCODE_NORM_GRAD_PARAMETERS] = "rrruuw",
     [BT_OPCODE_BATCH_NORM_FORWARD] = "rrruuww",
     [BT_OPCODE_BATCH_NORM_GRAD_INPUT] = "rrrrw",
     [BT_OPCODE_BATCH_NORM_GRAD_PARAMETERS] = "rrruu",
@@ -230,6 +230,9 @@ static const char *const access_of[BT_OPCODE_COUNT] = {
     [BT_OPCODE_NORM_GRAD_APPLY] = "rrrrrw",
     [BT_OPCODE_TRANSFER] = "rw",
     [BT_OPCODE_WAIT] = "",
+    [BT_OPCODE_CONVERT] = "rw",
+    [BT_OPCODE_SIGN_MASK] = "rw",
+    [BT_OPCODE_MASK_GRAD] = "rrw",
 };
 
 uint32_t bt_instruction_access(const bt_instruction *instruction, uint32_t operand) {
@@ -254,6 +257,7 @@ bool bt_instruction_in_place(const bt_instruction *instruction, uint32_t written
     case BT_OPCODE_BINARY:
         return written == 2 && (read == 0 || read == 1);
     case BT_OPCODE_SOFTMAX_GRAD:
+    case BT_OPCODE_MASK_GRAD:
         return written == 2 && read == 1;
     case BT_OPCODE_NORM_FORWARD:
     case BT_OPCODE_CROSS_ENTROPY:
@@ -261,12 +265,13 @@ bool bt_instruction_in_place(const bt_instruction *instruction, uint32_t written
     case BT_OPCODE_INNER_PRODUCT:
         return written == 3 && read == 0;
     case BT_OPCODE_NORM_GRAD_INPUT:
+        return written == 4 && (read == 0 || read == 1);
     case BT_OPCODE_BATCH_NORM_GRAD_INPUT:
         return written == 4 && read == 1;
     case BT_OPCODE_NORM_APPLY:
         return written == 4 && read == 0;
     case BT_OPCODE_NORM_GRAD_APPLY:
-        return written == 5 && read == 1;
+        return written == 5 && (read == 0 || read == 1);
     case BT_OPCODE_FROZEN_NORM_FORWARD:
         return written == 5 && read == 0;
     case BT_OPCODE_FROZEN_NORM_GRAD_INPUT:

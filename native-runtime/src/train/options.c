@@ -20,7 +20,8 @@ bt_status bt_training_options_default(bt_training_options *out) {
                                  .beta2 = 0.999f,
                                  .epsilon = 1e-8f,
                                  .decay = 0.1f,
-                                 .decay_steps = 100};
+                                 .decay_steps = 100,
+                                 .dead_gradients = 1};
     return BT_OK;
 }
 
@@ -74,13 +75,17 @@ bt_status bt_options_check(const bt_training_options *options) {
     BT_REQUIRE_SIZE(options);
     BT_TRY(check_range("loss", options->loss, BT_LOSS_CROSS_ENTROPY, BT_LOSS_INNER_PRODUCT));
     BT_TRY(check_range("optimizer", options->optimizer, BT_OPTIMIZER_SGD, BT_OPTIMIZER_ADAMW));
-    BT_TRY(check_range("scheme", options->scheme, BT_UPDATE_FULL, BT_UPDATE_LIST));
+    BT_TRY(check_range("scheme", options->scheme, BT_UPDATE_FULL, BT_UPDATE_NONE));
     BT_TRY(check_range("schedule", options->schedule, BT_SCHEDULE_CONSTANT, BT_SCHEDULE_STEP));
     BT_TRY(check_range("batch_norm", options->batch_norm, BT_BATCH_NORM_FROZEN,
                        BT_BATCH_NORM_TRAINING));
     BT_TRY(check_range("micro_batch", options->micro_batch, 1, BT_MAX_MICRO_BATCH));
     BT_TRY(check_range("nesterov", options->nesterov, 0, 1));
     BT_TRY(check_range("input_gradient", options->input_gradient, 0, 1));
+    BT_TRY(check_range("stash_fp16", options->stash_fp16, 0, 1));
+    BT_TRY(check_range("dead_gradients", options->dead_gradients, 0, 1));
+    BT_TRY(check_range("fold_batch_norm", options->fold_batch_norm, 0, 1));
+    BT_TRY(check_range("cache_features", options->cache_features, 0, 1));
     BT_TRY(check_not_negative("learning_rate", options->learning_rate));
     BT_TRY(check_not_negative("weight_decay", options->weight_decay));
     if (options->optimizer == BT_OPTIMIZER_SGD) {

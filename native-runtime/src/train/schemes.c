@@ -101,6 +101,8 @@ bt_status bt_scheme_apply(const bt_model *model, const bt_training_options *opti
     case BT_UPDATE_NORM_ONLY:
         marked = mark_roles(model, live, norms, trainable);
         break;
+    case BT_UPDATE_NONE:
+        return BT_OK;
     default:
         return mark_list(model, options, live, trainable);
     }

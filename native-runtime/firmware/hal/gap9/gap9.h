@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define BT_GAP9_MAX_WORKERS 8u
-#define BT_GAP9_PROGRAM_BYTES 65536u
+#define BT_GAP9_PROGRAM_BYTES BT_PROGRAM_LIMIT
 
 /*
  * L1: the SDK leaves 130 832 of its 131 072 bytes. The arena of programs is the target file's

@@ -4,7 +4,8 @@
  * spins, because the machine below may have fewer processors than harts.
  *
  * The doorbell is the UART: a byte from the host wakes the fabric controller, a byte to the host
- * says that the mailbox has changed. The bytes themselves mean nothing.
+ * says that the mailbox has changed. The bytes themselves mean nothing. A debugger has no doorbell
+ * to ring: for a board behind one, a timer wakes the fabric controller.
  */
 #include "hal/virt/virt.h"
 
@@ -15,6 +16,11 @@
 
 /* Machine registers, QEMU hw/riscv/virt.c. */
 #define CLINT_MSIP(hart) REGISTER32(0x02000000u + 4u * (hart))
+#define CLINT_MTIMECMP_HART0_LOW REGISTER32(0x02004000u)
+#define CLINT_MTIMECMP_HART0_HIGH REGISTER32(0x02004004u)
+#define CLINT_MTIME_LOW REGISTER32(0x0200BFF8u)
+#define CLINT_MTIME_HIGH REGISTER32(0x0200BFFCu)
+#define RTC_NANOSECONDS_LOW REGISTER32(0x00101000u)
 #define PLIC_PRIORITY(source) REGISTER32(0x0C000000u + 4u * (source))
 #define PLIC_ENABLE_HART0 REGISTER32(0x0C002000u)
 #define PLIC_CLAIM_HART0 REGISTER32(0x0C200004u)
@@ -27,6 +33,7 @@
 #define UART_TRANSMIT_EMPTY 0x20u
 
 #define MIE_SOFTWARE (1u << 3)
+#define MIE_TIMER (1u << 7)
 #define MIE_EXTERNAL (1u << 11)
 
 extern uint8_t __l1_arena[], __l2_arena[], __l3_begin[];
@@ -35,7 +42,8 @@ extern uint32_t __fc_stack_begin[], __fc_stack_end[], __worker_stacks_begin[];
 
 /* Found by the host through the ELF's symbols. */
 bt_mailbox bt_virt_mailbox __attribute__((section(".noinit"), aligned(16)));
-bt_virt_boot_block bt_virt_boot __attribute__((section(".data"))) = {1u, 0u, 0u};
+bt_virt_boot_block bt_virt_boot
+    __attribute__((section(".data"))) = {BT_BOOT_HARTS, 0u, 0u, BT_BOOT_POLL_TICKS};
 bt_virt_report bt_virt_status __attribute__((section(".data")));
 
 static bt_record records[BT_RECORD_CAPACITY] __attribute__((section(".noinit")));
@@ -311,10 +319,31 @@ static void doorbell_open(void) {
     PLIC_ENABLE_HART0 = 1u << UART_SOURCE;
 }
 
+static uint64_t timer_now(void) {
+    uint32_t high, low;
+    do {
+        high = CLINT_MTIME_HIGH;
+        low = CLINT_MTIME_LOW;
+    } while (high != CLINT_MTIME_HIGH);
+    return ((uint64_t)high << 32) | low;
+}
+
+static void timer_set(uint64_t time) {
+    /* Never earlier than either value in between. */
+    CLINT_MTIMECMP_HART0_HIGH = 0xFFFFFFFFu;
+    CLINT_MTIMECMP_HART0_LOW = (uint32_t)time;
+    CLINT_MTIMECMP_HART0_HIGH = (uint32_t)(time >> 32);
+}
+
 static void virt_idle(void *context) {
     uint32_t source;
     (void)context;
-    allow_wakeup_by(MIE_EXTERNAL);
+    if (bt_virt_boot.poll_ticks != 0u) {
+        timer_set(timer_now() + bt_virt_boot.poll_ticks);
+        allow_wakeup_by(MIE_EXTERNAL | MIE_TIMER);
+    } else {
+        allow_wakeup_by(MIE_EXTERNAL);
+    }
     wait_for_interrupt();
     source = PLIC_CLAIM_HART0;
     while (UART_LINE_STATUS & UART_RECEIVED) {
@@ -406,7 +435,8 @@ void bt_virt_controller(void) {
     memory.program = program;
     memory.program_bytes = sizeof program;
 
-    bt_resident_init(&resident, &hal, &memory, BT_BUILD_ID, bt_virt_boot.generation);
+    bt_resident_init(&resident, &hal, &memory, BT_BUILD_ID,
+                     bt_virt_boot.generation != 0u ? bt_virt_boot.generation : RTC_NANOSECONDS_LOW);
     virt_notify(0);
     for (;;) {
         if (bt_resident_poll(&resident)) {

@@ -34,8 +34,16 @@ public final class Device implements AutoCloseable {
     /**
      * Opens a device.
      *
-     * @param uri the link and its settings, for example {@code sim:?target=gap9&cores=8}: the simulated device in this
-     *     process, with the memories of GAP9 and 8 worker threads
+     * <ul>
+     *   <li>{@code sim:?target=gap9&cores=8}: the simulated device in this process, with the memories of GAP9 and 8
+     *       worker threads
+     *   <li>{@code qemu:?harts=9}: the firmware on QEMU's RISC-V machine
+     *   <li>{@code openocd:?script=board.cfg&cable=cable.cfg&firmware=firmware.elf}: a board behind a debug cable,
+     *       through an OpenOCD that the device launches and ends; {@code openocd:127.0.0.1:6666?firmware=…} attaches to
+     *       one that runs. {@code docs/openocd.md} lists the options
+     * </ul>
+     *
+     * @param uri the link and its settings
      * @throws InvalidArgumentException if the address is not understood
      * @throws DeviceException if the device or its link fails
      * @throws NativeLibraryException if the native library can't be loaded

@@ -143,6 +143,41 @@ public final class Model {
     }
 
     /**
+     * This network with GroupNorm in place of every BatchNorm, so that it can train one sample at a time: the pass
+     * {@link Pass#BATCH_NORM_TO_GROUP_NORM}. Scales and biases keep their names and get values with which the network
+     * computes the same of a sample whose mean and variance over each group are those of the running statistics; the
+     * running statistics are gone.
+     *
+     * @param groups of each GroupNorm; 1 is always possible
+     * @throws InvalidArgumentException if the channels of a BatchNorm do not divide into so many groups
+     * @throws UnsupportedException if a BatchNorm's scale or bias is computed, or read by other layers, too
+     */
+    public Model withGroupNorm(int groups) {
+        Checks.atLeast("The number of groups", groups, 1);
+        Map<String, Tensor> changed = new LinkedHashMap<>(parameters);
+        changed.putAll(NativeModels.groupNormParameters(this, groups));
+        List<Layer> converted = layers.stream()
+                .map(layer -> layer.op() == Op.BATCH_NORM ? groupNorm(layer, groups) : layer)
+                .toList();
+        Set<String> statistics = new HashSet<>();
+        layers.stream()
+                .filter(layer -> layer.op() == Op.BATCH_NORM)
+                .forEach(layer -> statistics.addAll(layer.inputs().subList(3, 5)));
+        converted.forEach(layer -> layer.inputs().forEach(statistics::remove));
+        changed.keySet().removeAll(statistics);
+        return new Model(name, inputName, inputShape, outputName, converted, changed);
+    }
+
+    private static Layer groupNorm(Layer batchNorm, int groups) {
+        return new Layer(
+                Op.GROUP_NORM,
+                batchNorm.name(),
+                batchNorm.inputs().subList(0, 3),
+                batchNorm.output(),
+                batchNorm.attributes().withGroups(groups));
+    }
+
+    /**
      * Writes the network for inference, without dropout, as ONNX (opset 17) with a dynamic batch dimension N. The file
      * appears whole or not at all.
      *

@@ -1,7 +1,8 @@
 package org.biotrain;
 
 /**
- * What the planner decided for a model, its options and a target.
+ * What the planner decided for a model, its options and a target. With {@link Pass#CACHE_FEATURES} the peaks are the
+ * larger of both programs, and program size, instructions and training work are those of the part that trains.
  *
  * @param programBytes size of the training program
  * @param instructions of all its sequences

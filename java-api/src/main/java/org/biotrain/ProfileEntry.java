@@ -5,6 +5,7 @@ package org.biotrain;
  *
  * @param name for example {@code conv.forward}
  * @param instructions machine instructions of all cores
- * @param criticalInstructions machine instructions of the slowest core between two barriers, added up
+ * @param criticalInstructions machine instructions of the slowest core between two barriers, added up; cycles with
+ *     {@code gvsoc:}
  */
 public record ProfileEntry(String name, long instructions, long criticalInstructions) {}

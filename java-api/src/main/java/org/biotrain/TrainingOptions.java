@@ -1,5 +1,9 @@
 package org.biotrain;
 
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.Set;
+
 /**
  * How a session trains. Immutable; made by {@link #builder}.
  *
@@ -15,6 +19,9 @@ package org.biotrain;
  * @param sampleFormat how samples travel; 16 bits unless set
  * @param shuffle whether each epoch takes the samples in a new order; true unless set
  * @param inputGradient whether the gradient of the input is kept, readable as {@code gradient.<input>}; false unless set
+ * @param stash how maps are kept for later; in single precision unless set
+ * @param passes the passes of the program that are on, of {@link Pass#FOLD_BATCH_NORM}, {@link Pass#DEAD_GRADIENTS} and
+ *     {@link Pass#CACHE_FEATURES}; dead gradients alone unless set
  */
 public record TrainingOptions(
         Optimizer optimizer,
@@ -28,7 +35,9 @@ public record TrainingOptions(
         long seed,
         SampleFormat sampleFormat,
         boolean shuffle,
-        boolean inputGradient) {
+        boolean inputGradient,
+        Stash stash,
+        Set<Pass> passes) {
 
     /** Checks that the values fit together. */
     public TrainingOptions {
@@ -41,8 +50,16 @@ public record TrainingOptions(
         }
         if (batchNorm == BatchNormMode.TRAINING && microBatch < 2) {
             throw new InvalidArgumentException("Batch normalisation in training mode needs a micro-batch of at least 2,"
-                    + " but it is 1; set microBatch, or keep batch normalisation frozen");
+                    + " but it is 1; set microBatch, or use one of the passes freeze-batch-norm and"
+                    + " batch-norm-to-group-norm");
         }
+        EnumSet<Pass> sorted = EnumSet.noneOf(Pass.class);
+        sorted.addAll(passes);
+        if (sorted.contains(Pass.BATCH_NORM_TO_GROUP_NORM) || sorted.contains(Pass.FREEZE_BATCH_NORM)) {
+            throw new InvalidArgumentException("The passes " + sorted + " contain one that is switched elsewhere:"
+                    + " batch-norm-to-group-norm by model.withGroupNorm, freeze-batch-norm by batchNorm");
+        }
+        passes = Collections.unmodifiableSet(sorted);
     }
 
     /** The options that are used where nothing is set. */
@@ -70,6 +87,9 @@ public record TrainingOptions(
         builder.sampleFormat = sampleFormat;
         builder.shuffle = shuffle;
         builder.inputGradient = inputGradient;
+        builder.stash = stash;
+        builder.passes.clear();
+        builder.passes.addAll(passes);
         return builder;
     }
 
@@ -87,6 +107,8 @@ public record TrainingOptions(
         private SampleFormat sampleFormat = SampleFormat.INT16;
         private boolean shuffle = true;
         private boolean inputGradient;
+        private Stash stash = Stash.FLOAT32;
+        private final EnumSet<Pass> passes = EnumSet.of(Pass.DEAD_GRADIENTS);
 
         private Builder() {}
 
@@ -162,6 +184,35 @@ public record TrainingOptions(
             return this;
         }
 
+        /** Sets how maps are kept for later. */
+        public Builder stash(Stash value) {
+            stash = value;
+            return this;
+        }
+
+        /**
+         * Switches a pass. {@link Pass#FREEZE_BATCH_NORM} is another way to say {@link #batchNorm}.
+         *
+         * @throws InvalidArgumentException for {@link Pass#BATCH_NORM_TO_GROUP_NORM}, which changes the network and so
+         *     belongs to {@link Model#withGroupNorm}
+         */
+        public Builder pass(Pass pass, boolean on) {
+            switch (pass) {
+                case BATCH_NORM_TO_GROUP_NORM ->
+                    throw new InvalidArgumentException("The pass batch-norm-to-group-norm changes the network, not how"
+                            + " it is trained; train model.withGroupNorm(groups)");
+                case FREEZE_BATCH_NORM -> batchNorm = on ? BatchNormMode.FROZEN : BatchNormMode.TRAINING;
+                case FOLD_BATCH_NORM, DEAD_GRADIENTS, CACHE_FEATURES -> {
+                    if (on) {
+                        passes.add(pass);
+                    } else {
+                        passes.remove(pass);
+                    }
+                }
+            }
+            return this;
+        }
+
         /**
          * Makes the options.
          *
@@ -180,7 +231,9 @@ public record TrainingOptions(
                     seed,
                     sampleFormat,
                     shuffle,
-                    inputGradient);
+                    inputGradient,
+                    stash,
+                    passes);
         }
     }
 }

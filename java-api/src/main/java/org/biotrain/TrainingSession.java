@@ -475,9 +475,20 @@ public final class TrainingSession implements AutoCloseable {
                     + "; use the same, or start a new training from checkpoint.parameters()");
         }
         requireShapes("parameters", shapes(model.parameters()), shapes(checkpoint.parameters()));
+        checkpoint.parameters().forEach(this::requireSameIfFrozen);
         Map<String, List<Integer>> state = new TreeMap<>();
         optimizerState().forEach(info -> state.put(info.name(), info.shape()));
         requireShapes("optimizer state", state, shapes(checkpoint.optimizerState()));
+    }
+
+    /** A parameter that a pass compiled into the program can't get another value. */
+    private void requireSameIfFrozen(String name, Tensor value) {
+        TensorInfo info = tensors.get(name);
+        if (info != null && info.level() == 0 && !Arrays.equals(read(info).data(), value.data())) {
+            throw new CheckpointException("The checkpoint has another value of the frozen parameter " + name
+                    + ", which a pass compiled into this session's program; open a session with the network of the"
+                    + " checkpoint, or without the passes " + options.passes());
+        }
     }
 
     private void requireShapes(String what, Map<String, List<Integer>> expected, Map<String, List<Integer>> found) {

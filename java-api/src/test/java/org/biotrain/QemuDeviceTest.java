@@ -26,7 +26,7 @@ class QemuDeviceTest {
         if (!emulator) {
             skip("there is no " + QEMU + " on PATH");
         }
-        if (NativeLibrary.firmware().length == 0) {
+        if (NativeLibrary.firmware("virt").length == 0) {
             skip("this build holds no firmware, since clang-19 or ld.lld-19 was missing");
         }
     }

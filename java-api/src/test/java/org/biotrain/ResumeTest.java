@@ -33,6 +33,10 @@ class ResumeTest {
                 Fixtures.options()
                         .microBatch(2)
                         .sampleFormat(SampleFormat.FLOAT32)
+                        .build(),
+                Fixtures.options()
+                        .scheme(UpdateScheme.LAST_LAYER)
+                        .pass(Pass.CACHE_FEATURES, true)
                         .build());
     }
 

@@ -26,7 +26,6 @@ public final class NativeLibrary {
     public static final String PROPERTY = "biotrain.library.path";
 
     private static final String FILE = "libbiotrain.so";
-    private static final String FIRMWARE = "native/firmware/biotrain-virt.elf";
 
     private NativeLibrary() {}
 
@@ -50,13 +49,15 @@ public final class NativeLibrary {
     /**
      * The firmware that links to emulated boards load, as an ELF file.
      *
+     * @param board {@code "virt"} for QEMU, {@code "pulp-open"} for GVSOC
      * @return its bytes; empty if this build holds none
      */
-    public static byte[] firmware() {
-        try (InputStream content = NativeLibrary.class.getModule().getResourceAsStream(FIRMWARE)) {
+    public static byte[] firmware(String board) {
+        String name = "native/firmware/biotrain-" + board + ".elf";
+        try (InputStream content = NativeLibrary.class.getModule().getResourceAsStream(name)) {
             return content == null ? new byte[0] : content.readAllBytes();
         } catch (IOException e) {
-            throw new UncheckedIOException("The resource " + FIRMWARE + " can't be read: " + e.getMessage(), e);
+            throw new UncheckedIOException("The resource " + name + " can't be read: " + e.getMessage(), e);
         }
     }
 

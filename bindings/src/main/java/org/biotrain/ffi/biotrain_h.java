@@ -1784,6 +1784,131 @@ public class biotrain_h extends biotrain_h$shared {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class bt_model_parameter_get {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER,
+            biotrain_h.C_POINTER,
+            biotrain_h.C_POINTER,
+            biotrain_h.C_LONG
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("bt_model_parameter_get");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * bt_status bt_model_parameter_get(const bt_model *model, const char *name, float *data, size_t count)
+     * }
+     */
+    public static FunctionDescriptor bt_model_parameter_get$descriptor() {
+        return bt_model_parameter_get.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * bt_status bt_model_parameter_get(const bt_model *model, const char *name, float *data, size_t count)
+     * }
+     */
+    public static MethodHandle bt_model_parameter_get$handle() {
+        return bt_model_parameter_get.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * bt_status bt_model_parameter_get(const bt_model *model, const char *name, float *data, size_t count)
+     * }
+     */
+    public static MemorySegment bt_model_parameter_get$address() {
+        return bt_model_parameter_get.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * bt_status bt_model_parameter_get(const bt_model *model, const char *name, float *data, size_t count)
+     * }
+     */
+    public static int bt_model_parameter_get(MemorySegment model, MemorySegment name, MemorySegment data, long count) {
+        var mh$ = bt_model_parameter_get.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bt_model_parameter_get", model, name, data, count);
+            }
+            return (int)mh$.invokeExact(model, name, data, count);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bt_model_group_norm {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER,
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("bt_model_group_norm");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * bt_status bt_model_group_norm(const bt_model *model, uint32_t groups, bt_model **out)
+     * }
+     */
+    public static FunctionDescriptor bt_model_group_norm$descriptor() {
+        return bt_model_group_norm.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * bt_status bt_model_group_norm(const bt_model *model, uint32_t groups, bt_model **out)
+     * }
+     */
+    public static MethodHandle bt_model_group_norm$handle() {
+        return bt_model_group_norm.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * bt_status bt_model_group_norm(const bt_model *model, uint32_t groups, bt_model **out)
+     * }
+     */
+    public static MemorySegment bt_model_group_norm$address() {
+        return bt_model_group_norm.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * bt_status bt_model_group_norm(const bt_model *model, uint32_t groups, bt_model **out)
+     * }
+     */
+    public static int bt_model_group_norm(MemorySegment model, int groups, MemorySegment out) {
+        var mh$ = bt_model_group_norm.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bt_model_group_norm", model, groups, out);
+            }
+            return (int)mh$.invokeExact(model, groups, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
     private static final int BT_OPTIMIZER_SGD = (int)1L;
     /**
      * {@snippet lang=c :
@@ -1883,6 +2008,15 @@ public class biotrain_h extends biotrain_h$shared {
     public static int BT_UPDATE_LIST() {
         return BT_UPDATE_LIST;
     }
+    private static final int BT_UPDATE_NONE = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_update_scheme.BT_UPDATE_NONE = 6
+     * }
+     */
+    public static int BT_UPDATE_NONE() {
+        return BT_UPDATE_NONE;
+    }
     private static final int BT_BATCH_NORM_FROZEN = (int)1L;
     /**
      * {@snippet lang=c :
@@ -1955,6 +2089,197 @@ public class biotrain_h extends biotrain_h$shared {
                 traceDowncall("bt_training_options_default", out);
             }
             return (int)mh$.invokeExact(out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int BT_PASS_BATCH_NORM_TO_GROUP_NORM = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_pass.BT_PASS_BATCH_NORM_TO_GROUP_NORM = 1
+     * }
+     */
+    public static int BT_PASS_BATCH_NORM_TO_GROUP_NORM() {
+        return BT_PASS_BATCH_NORM_TO_GROUP_NORM;
+    }
+    private static final int BT_PASS_FREEZE_BATCH_NORM = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_pass.BT_PASS_FREEZE_BATCH_NORM = 2
+     * }
+     */
+    public static int BT_PASS_FREEZE_BATCH_NORM() {
+        return BT_PASS_FREEZE_BATCH_NORM;
+    }
+    private static final int BT_PASS_FOLD_BATCH_NORM = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_pass.BT_PASS_FOLD_BATCH_NORM = 3
+     * }
+     */
+    public static int BT_PASS_FOLD_BATCH_NORM() {
+        return BT_PASS_FOLD_BATCH_NORM;
+    }
+    private static final int BT_PASS_DEAD_GRADIENTS = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_pass.BT_PASS_DEAD_GRADIENTS = 4
+     * }
+     */
+    public static int BT_PASS_DEAD_GRADIENTS() {
+        return BT_PASS_DEAD_GRADIENTS;
+    }
+    private static final int BT_PASS_CACHE_FEATURES = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_pass.BT_PASS_CACHE_FEATURES = 5
+     * }
+     */
+    public static int BT_PASS_CACHE_FEATURES() {
+        return BT_PASS_CACHE_FEATURES;
+    }
+    private static final int BT_EXACTNESS_BITS = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_exactness.BT_EXACTNESS_BITS = 1
+     * }
+     */
+    public static int BT_EXACTNESS_BITS() {
+        return BT_EXACTNESS_BITS;
+    }
+    private static final int BT_EXACTNESS_ROUNDING = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_exactness.BT_EXACTNESS_ROUNDING = 2
+     * }
+     */
+    public static int BT_EXACTNESS_ROUNDING() {
+        return BT_EXACTNESS_ROUNDING;
+    }
+    private static final int BT_EXACTNESS_CHANGES = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_exactness.BT_EXACTNESS_CHANGES = 3
+     * }
+     */
+    public static int BT_EXACTNESS_CHANGES() {
+        return BT_EXACTNESS_CHANGES;
+    }
+
+    private static class bt_pass_count {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            biotrain_h.C_INT    );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("bt_pass_count");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * uint32_t bt_pass_count(void)
+     * }
+     */
+    public static FunctionDescriptor bt_pass_count$descriptor() {
+        return bt_pass_count.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * uint32_t bt_pass_count(void)
+     * }
+     */
+    public static MethodHandle bt_pass_count$handle() {
+        return bt_pass_count.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * uint32_t bt_pass_count(void)
+     * }
+     */
+    public static MemorySegment bt_pass_count$address() {
+        return bt_pass_count.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * uint32_t bt_pass_count(void)
+     * }
+     */
+    public static int bt_pass_count() {
+        var mh$ = bt_pass_count.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bt_pass_count");
+            }
+            return (int)mh$.invokeExact();
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bt_pass_info_get {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            biotrain_h.C_INT,
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("bt_pass_info_get");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * bt_status bt_pass_info_get(uint32_t index, bt_pass_info *out)
+     * }
+     */
+    public static FunctionDescriptor bt_pass_info_get$descriptor() {
+        return bt_pass_info_get.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * bt_status bt_pass_info_get(uint32_t index, bt_pass_info *out)
+     * }
+     */
+    public static MethodHandle bt_pass_info_get$handle() {
+        return bt_pass_info_get.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * bt_status bt_pass_info_get(uint32_t index, bt_pass_info *out)
+     * }
+     */
+    public static MemorySegment bt_pass_info_get$address() {
+        return bt_pass_info_get.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * bt_status bt_pass_info_get(uint32_t index, bt_pass_info *out)
+     * }
+     */
+    public static int bt_pass_info_get(int index, MemorySegment out) {
+        var mh$ = bt_pass_info_get.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bt_pass_info_get", index, out);
+            }
+            return (int)mh$.invokeExact(index, out);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

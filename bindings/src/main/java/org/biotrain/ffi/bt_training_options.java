@@ -24,6 +24,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint32_t micro_batch;
  *     uint32_t nesterov;
  *     uint32_t input_gradient;
+ *     uint32_t stash_fp16;
  *     float learning_rate;
  *     float momentum;
  *     float weight_decay;
@@ -37,6 +38,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint32_t trainable_count;
  *     const char *const *trainable;
  *     uint64_t seed;
+ *     uint32_t dead_gradients;
+ *     uint32_t fold_batch_norm;
+ *     uint32_t cache_features;
  * }
  * }
  */
@@ -56,6 +60,7 @@ public class bt_training_options {
         biotrain_h.C_INT.withName("micro_batch"),
         biotrain_h.C_INT.withName("nesterov"),
         biotrain_h.C_INT.withName("input_gradient"),
+        biotrain_h.C_INT.withName("stash_fp16"),
         biotrain_h.C_FLOAT.withName("learning_rate"),
         biotrain_h.C_FLOAT.withName("momentum"),
         biotrain_h.C_FLOAT.withName("weight_decay"),
@@ -67,8 +72,13 @@ public class bt_training_options {
         biotrain_h.C_INT.withName("decay_steps"),
         biotrain_h.C_INT.withName("warmup_steps"),
         biotrain_h.C_INT.withName("trainable_count"),
+        MemoryLayout.paddingLayout(4),
         biotrain_h.C_POINTER.withName("trainable"),
-        biotrain_h.C_LONG.withName("seed")
+        biotrain_h.C_LONG.withName("seed"),
+        biotrain_h.C_INT.withName("dead_gradients"),
+        biotrain_h.C_INT.withName("fold_batch_norm"),
+        biotrain_h.C_INT.withName("cache_features"),
+        MemoryLayout.paddingLayout(4)
     ).withName("bt_training_options");
 
     /**
@@ -472,6 +482,50 @@ public class bt_training_options {
      */
     public static void input_gradient(MemorySegment struct, int fieldValue) {
         struct.set(input_gradient$LAYOUT, input_gradient$OFFSET, fieldValue);
+    }
+
+    private static final OfInt stash_fp16$LAYOUT = (OfInt)$LAYOUT.select(groupElement("stash_fp16"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint32_t stash_fp16
+     * }
+     */
+    public static final OfInt stash_fp16$layout() {
+        return stash_fp16$LAYOUT;
+    }
+
+    private static final long stash_fp16$OFFSET = $LAYOUT.byteOffset(groupElement("stash_fp16"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint32_t stash_fp16
+     * }
+     */
+    public static final long stash_fp16$offset() {
+        return stash_fp16$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint32_t stash_fp16
+     * }
+     */
+    public static int stash_fp16(MemorySegment struct) {
+        return struct.get(stash_fp16$LAYOUT, stash_fp16$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint32_t stash_fp16
+     * }
+     */
+    public static void stash_fp16(MemorySegment struct, int fieldValue) {
+        struct.set(stash_fp16$LAYOUT, stash_fp16$OFFSET, fieldValue);
     }
 
     private static final OfFloat learning_rate$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("learning_rate"));
@@ -1044,6 +1098,138 @@ public class bt_training_options {
      */
     public static void seed(MemorySegment struct, long fieldValue) {
         struct.set(seed$LAYOUT, seed$OFFSET, fieldValue);
+    }
+
+    private static final OfInt dead_gradients$LAYOUT = (OfInt)$LAYOUT.select(groupElement("dead_gradients"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint32_t dead_gradients
+     * }
+     */
+    public static final OfInt dead_gradients$layout() {
+        return dead_gradients$LAYOUT;
+    }
+
+    private static final long dead_gradients$OFFSET = $LAYOUT.byteOffset(groupElement("dead_gradients"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint32_t dead_gradients
+     * }
+     */
+    public static final long dead_gradients$offset() {
+        return dead_gradients$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint32_t dead_gradients
+     * }
+     */
+    public static int dead_gradients(MemorySegment struct) {
+        return struct.get(dead_gradients$LAYOUT, dead_gradients$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint32_t dead_gradients
+     * }
+     */
+    public static void dead_gradients(MemorySegment struct, int fieldValue) {
+        struct.set(dead_gradients$LAYOUT, dead_gradients$OFFSET, fieldValue);
+    }
+
+    private static final OfInt fold_batch_norm$LAYOUT = (OfInt)$LAYOUT.select(groupElement("fold_batch_norm"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint32_t fold_batch_norm
+     * }
+     */
+    public static final OfInt fold_batch_norm$layout() {
+        return fold_batch_norm$LAYOUT;
+    }
+
+    private static final long fold_batch_norm$OFFSET = $LAYOUT.byteOffset(groupElement("fold_batch_norm"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint32_t fold_batch_norm
+     * }
+     */
+    public static final long fold_batch_norm$offset() {
+        return fold_batch_norm$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint32_t fold_batch_norm
+     * }
+     */
+    public static int fold_batch_norm(MemorySegment struct) {
+        return struct.get(fold_batch_norm$LAYOUT, fold_batch_norm$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint32_t fold_batch_norm
+     * }
+     */
+    public static void fold_batch_norm(MemorySegment struct, int fieldValue) {
+        struct.set(fold_batch_norm$LAYOUT, fold_batch_norm$OFFSET, fieldValue);
+    }
+
+    private static final OfInt cache_features$LAYOUT = (OfInt)$LAYOUT.select(groupElement("cache_features"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint32_t cache_features
+     * }
+     */
+    public static final OfInt cache_features$layout() {
+        return cache_features$LAYOUT;
+    }
+
+    private static final long cache_features$OFFSET = $LAYOUT.byteOffset(groupElement("cache_features"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint32_t cache_features
+     * }
+     */
+    public static final long cache_features$offset() {
+        return cache_features$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint32_t cache_features
+     * }
+     */
+    public static int cache_features(MemorySegment struct) {
+        return struct.get(cache_features$LAYOUT, cache_features$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint32_t cache_features
+     * }
+     */
+    public static void cache_features(MemorySegment struct, int fieldValue) {
+        struct.set(cache_features$LAYOUT, cache_features$OFFSET, fieldValue);
     }
 
     /**

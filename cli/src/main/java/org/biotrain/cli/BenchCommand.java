@@ -17,6 +17,7 @@ import org.biotrain.Optimizer;
 import org.biotrain.PlanSummary;
 import org.biotrain.Samples;
 import org.biotrain.Schedule;
+import org.biotrain.Stash;
 import org.biotrain.Statistics;
 import org.biotrain.StepEvent;
 import org.biotrain.TrainingListener;
@@ -34,8 +35,11 @@ import picocli.CommandLine.Option;
             "Trains on random windows with SGD and momentum, all parameters, for some time after a warm-up. The time is"
                     + " divided into stretches; samples_per_s is the median over them.",
             "macs_per_sample counts the multiply-adds of the forward and the backward pass of one window.",
+            "With --fp16-stash, some steps are first trained both in half and in single precision, to compare the"
+                    + " losses.",
             "A device that counts instructions (qemu:?icount=on) runs one optimizer step more, for instructions per"
                     + " sample: of all cores together, and of the slowest core between two barriers (critical)."
+                    + " With gvsoc: the latter are cycles."
         },
         footerHeading = "%nExamples:%n",
         footer = {
@@ -48,6 +52,8 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
     private static final double WARM_UP_PART = 0.2;
     private static final int WINDOWS = 64;
     private static final float NEGLIGIBLE_RATE = 1e-6f;
+    private static final float USUAL_RATE = 5e-3f;
+    private static final int EPOCHS_TO_COMPARE = 4;
 
     @Option(names = "--model", required = true, paramLabel = "FILE", description = "ONNX file of the network.")
     private @Nullable Path model;
@@ -70,6 +76,11 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
     private int microBatch;
 
     @Option(
+            names = "--fp16-stash",
+            description = "Keep maps that are needed later in half precision, and say how much the loss is off.")
+    private boolean fp16Stash;
+
+    @Option(
             names = "--threads",
             paramLabel = "N",
             description = "Worker threads that act as the device's cores (sim: only). Default: 1.")
@@ -90,8 +101,10 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
      * @param roundTripUs an empty command there and back, median, microseconds
      * @param linkMsPerStep transfers per optimizer step, milliseconds
      * @param uploadBytesPerS of windows to the device
+     * @param stashDeviation what keeping maps in half precision does to the loss; null without --fp16-stash
+     * @param cyclesPerSample the chip's cycles per training sample; null where the device is no chip
      * @param instructionsPerSample machine instructions of all cores; null where the device does not count
-     * @param criticalInstructionsPerSample of the slowest core between two barriers
+     * @param criticalInstructionsPerSample of the slowest core between two barriers; cycles with gvsoc:
      * @param instructionsPerMac instructionsPerSample by macsPerSample
      * @param opcodes the same by program instruction
      */
@@ -114,6 +127,8 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
             double linkMsPerStep,
             double uploadBytesPerS,
             Memory memory,
+            @Nullable StashDeviation stashDeviation,
+            @Nullable Double cyclesPerSample,
             @Nullable Double instructionsPerSample,
             @Nullable Double criticalInstructionsPerSample,
             @Nullable Double instructionsPerMac,
@@ -172,24 +187,39 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
                     .schedule(Schedule.constant())
                     .batchSize(batch)
                     .microBatch(microBatch)
+                    .stash(fp16Stash ? Stash.FLOAT16 : Stash.FLOAT32)
                     .epochs(1_000_000)
                     .build();
         } catch (InvalidArgumentException e) {
             throw usage(String.valueOf(e.getMessage()));
         }
-        try (Device opened = Device.open(uri);
-                TrainingSession session = opened.newSession(network, options)) {
+        try (Device opened = Device.open(uri)) {
+            StashDeviation deviation = null;
+            if (fp16Stash) {
+                TrainingOptions measured = options.toBuilder()
+                        .optimizer(Optimizer.sgd(USUAL_RATE).momentum(0.9f))
+                        .epochs(EPOCHS_TO_COMPARE)
+                        .build();
+                deviation = StashDeviation.measure(opened, network, measured, this::samples);
+            }
+            return measure(opened, network, options, deviation);
+        }
+    }
+
+    private Result measure(
+            Device opened, Model network, TrainingOptions options, @Nullable StashDeviation deviation) {
+        try (TrainingSession session = opened.newSession(network, options)) {
             Statistics empty = session.statistics();
             session.upload(samples(network, session.plan().outputElements()));
             double uploadRate = rate(empty, session.statistics());
             // Before any timed step: how many of those there are depends on the machine, and counts on the weights.
-            List<Opcode> opcodes = device.contains(COUNTING) ? count(session) : null;
+            List<Opcode> opcodes = device.contains(COUNTING) || device.startsWith("gvsoc:") ? count(session) : null;
             session.fit(new Stopwatch(WARM_UP_PART * seconds));
             Statistics before = session.statistics();
             Stopwatch stopwatch = new Stopwatch(seconds);
             session.fit(stopwatch);
             Statistics after = session.statistics();
-            return result(network, opened, session, before, after, uploadRate, stopwatch.times, opcodes);
+            return result(network, opened, session, before, after, uploadRate, stopwatch.times, deviation, opcodes);
         }
     }
 
@@ -235,7 +265,8 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
     }
 
     private Samples samples(Model network, int classes) {
-        int count = Math.ceilDiv(WINDOWS, batch) * batch;
+        // A simulated chip holds and trains few.
+        int count = DeviceClock.isThatOfAChip(device) ? batch : Math.ceilDiv(WINDOWS, batch) * batch;
         int length = Arrays.stream(network.inputShape()).reduce(1, Math::multiplyExact);
         Random random = new Random(1);
         float[] inputs = new float[Math.multiplyExact(count, length)];
@@ -255,6 +286,7 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
             Statistics after,
             double uploadRate,
             List<Long> times,
+            @Nullable StashDeviation deviation,
             @Nullable List<Opcode> opcodes) {
         int steps = times.size() - 1;
         int stretches = Math.min(STRETCHES, steps);
@@ -296,6 +328,8 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
                         after.l3HighWater(),
                         plan.persistentBytes(),
                         plan.programBytes()),
+                deviation,
+                DeviceClock.cyclesPerSample(opened, microBatch, before, after),
                 sum(opcodes, Opcode::instructionsPerSample, 1),
                 sum(opcodes, Opcode::criticalInstructionsPerSample, 1),
                 sum(opcodes, Opcode::instructionsPerSample, plan.trainingMacs()),
@@ -333,11 +367,24 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
                 result.memory.l1HighWater(),
                 result.memory.l2HighWater(),
                 result.memory.l3HighWater());
+        if (result.stashDeviation != null) {
+            out.printf(
+                    "fp16 stash  loss off by %.2g on average, %.2g at most, of %.3g to %.3g; %d steps%n",
+                    result.stashDeviation.mean(),
+                    result.stashDeviation.largest(),
+                    result.stashDeviation.leastLoss(),
+                    result.stashDeviation.greatestLoss(),
+                    result.stashDeviation.steps());
+        }
+        if (result.cyclesPerSample != null) {
+            out.printf("cycles      %.0f per sample%n", result.cyclesPerSample);
+        }
         if (result.opcodes != null) {
             out.printf(
                     "instructions per sample %.0f, critical %.0f, per MAC %.2f%n",
                     result.instructionsPerSample, result.criticalInstructionsPerSample, result.instructionsPerMac);
-            Table table = new Table("instruction", "per sample", "critical");
+            Table table =
+                    new Table("instruction", "per sample", result.cyclesPerSample == null ? "critical" : "cycles");
             result.opcodes.forEach(opcode -> table.row(
                     opcode.name(),
                     "%.0f".formatted(opcode.instructionsPerSample()),

@@ -15,6 +15,7 @@ import org.biotrain.Evaluation;
 import org.biotrain.Model;
 import org.biotrain.ProgressBar;
 import org.biotrain.RunLog;
+import org.biotrain.Statistics;
 import org.biotrain.TrainingListener;
 import org.biotrain.TrainingResult;
 import org.biotrain.TrainingSession;
@@ -91,6 +92,7 @@ final class CalibrateCommand extends ReportingCommand<CalibrateCommand.Result> {
      * @param network the calibrated network
      * @param before on the test windows, before training; null in a resumed run
      * @param after on the test windows, after training; null if training was stopped
+     * @param cyclesPerSample the chip's cycles per training sample; null where the device is no chip
      */
     record Result(
             String directory,
@@ -107,6 +109,7 @@ final class CalibrateCommand extends ReportingCommand<CalibrateCommand.Result> {
             @Nullable Evaluation before,
             @Nullable Evaluation after,
             double seconds,
+            @Nullable Double cyclesPerSample,
             String sha256) {}
 
     @Override
@@ -179,7 +182,7 @@ final class CalibrateCommand extends ReportingCommand<CalibrateCommand.Result> {
             RunLog log,
             @Nullable Checkpoint checkpoint) {
         TrainingSection section = Objects.requireNonNullElseGet(task.training(), TrainingSection::defaults);
-        try (TrainingSession session = opened.newSession(start, section.toOptions())) {
+        try (TrainingSession session = opened.newSession(section.prepare(start), section.toOptions())) {
             session.upload(TrainingWindows.of(section, fold.train()));
             Evaluation before = null;
             if (checkpoint == null) {
@@ -188,7 +191,10 @@ final class CalibrateCommand extends ReportingCommand<CalibrateCommand.Result> {
             } else {
                 session.restore(checkpoint);
             }
+            Statistics begin = session.statistics();
             TrainingResult training = fit(session, log);
+            Double cyclesPerSample =
+                    DeviceClock.cyclesPerSample(opened, session.plan().microBatch(), begin, session.statistics());
             Evaluation after = null;
             if (training.outcome() == TrainingResult.Outcome.COMPLETED) {
                 after = session.evaluate(fold.test());
@@ -210,6 +216,7 @@ final class CalibrateCommand extends ReportingCommand<CalibrateCommand.Result> {
                     before,
                     after,
                     training.duration().toNanos() / 1e9,
+                    cyclesPerSample,
                     training.sha256());
         }
     }
@@ -279,6 +286,9 @@ final class CalibrateCommand extends ReportingCommand<CalibrateCommand.Result> {
         }
         out.printf("after   balanced accuracy %.3f, loss %.3f%n", result.after.balancedAccuracy(), result.after.loss());
         out.printf("%d steps in %.1f s, SHA-256 %s%n", result.steps, result.seconds, result.sha256);
+        if (result.cyclesPerSample != null) {
+            out.printf("%.0f cycles per sample%n", result.cyclesPerSample);
+        }
         out.println("Calibrated network: " + result.network);
     }
 

@@ -1,13 +1,10 @@
 package org.biotrain.cli;
 
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.biotrain.BioTrainException;
 import org.biotrain.Device;
 import org.biotrain.DeviceInfo;
@@ -24,7 +21,6 @@ import picocli.CommandLine.Command;
         footer = {"  biotrain doctor", "  biotrain doctor --json"})
 final class DoctorCommand extends ReportingCommand<DoctorCommand.Result> {
     private static final int LEAST_JAVA = 25;
-    private static final long VERSION_SECONDS = 10;
 
     /**
      * One thing that was looked for.
@@ -64,7 +60,7 @@ final class DoctorCommand extends ReportingCommand<DoctorCommand.Result> {
         items.add(
                 program("OpenOCD", "openocd", "apt install openocd, for devices openocd: (a board on a debug cable)"));
         items.add(program("Docker", "docker", "apt install docker.io, for the images of simulated boards"));
-        items.add(program("GVSOC", "gvsoc", "build it from the GAP SDK or from the open source, for devices gvsoc:"));
+        items.add(gvsoc());
         items.add(program(
                 "clang with RISC-V", "clang-19", "apt install clang-19 lld-19, to build the firmware from source"));
         items.add(shared());
@@ -81,44 +77,27 @@ final class DoctorCommand extends ReportingCommand<DoctorCommand.Result> {
     }
 
     private static Item program(String name, String program, String advice) {
-        Path file = find(program);
+        Path file = Programs.find(program, System.getenv());
         return file == null
                 ? new Item(name, false, false, null, advice)
-                : new Item(name, false, true, version(file), null);
+                : new Item(name, false, true, Programs.version(file), null);
     }
 
-    private static @Nullable Path find(String program) {
-        String path = System.getenv("PATH");
-        for (String folder : (path == null ? "" : path).split(":", -1)) {
-            Path file = Path.of(folder, program);
-            if (!folder.isEmpty() && Files.isExecutable(file)) {
-                return file;
-            }
-        }
-        return null;
-    }
-
-    /** First line of what the program says of its version, or its path if it says nothing in time. */
-    private static String version(Path file) {
-        try {
-            Process process = new ProcessBuilder(file.toString(), "--version")
-                    .redirectErrorStream(true)
-                    .redirectInput(
-                            ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
-                    .start();
-            boolean ended = process.waitFor(VERSION_SECONDS, TimeUnit.SECONDS);
-            if (!ended) {
-                process.destroyForcibly();
-                return file.toString();
-            }
-            String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-            return said.lines().filter(line -> !line.isBlank()).findFirst().orElse("present") + " (" + file + ")";
-        } catch (IOException e) {
-            return file.toString();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return file.toString();
-        }
+    /** Where devices gvsoc: look for it. */
+    private static Item gvsoc() {
+        String install = System.getenv("GVSOC_INSTALL_DIR");
+        String sdk = System.getenv("GAP_SDK_HOME");
+        Path folder = install != null ? Path.of(install) : sdk != null ? Path.of(sdk, "install", "workstation") : null;
+        boolean present = folder != null && Files.isExecutable(folder.resolve("bin/gvsoc"));
+        return new Item(
+                "GVSOC",
+                false,
+                present,
+                present ? String.valueOf(folder) : null,
+                present
+                        ? null
+                        : "build it from the open source or with the GAP SDK and set GVSOC_INSTALL_DIR, for devices gvsoc:"
+                                + " (docs/gvsoc.md)");
     }
 
     private static Item shared() {

@@ -24,6 +24,7 @@ import picocli.CommandLine.Command;
         footer = {
             "  biotrain demo                     see a network get better at a new subject; needs no data",
             "  biotrain doctor                   what is installed and what is missing",
+            "  biotrain devices                  what can train now, and with which --device",
             "  biotrain calibrate --help         from recordings to a calibrated network"
         },
         subcommands = {
@@ -35,9 +36,11 @@ import picocli.CommandLine.Command;
             PlanCommand.class,
             ModelsCommand.class,
             OpsCommand.class,
+            PassesCommand.class,
             VerifyCommand.class,
             BenchCommand.class,
-            DoctorCommand.class
+            DoctorCommand.class,
+            DevicesCommand.class
         })
 public final class Main {
     private Main() {}

@@ -1,5 +1,6 @@
 package org.biotrain.cli;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.biotrain.cli.task.TrainingSection;
 import org.jspecify.annotations.Nullable;
@@ -72,6 +73,27 @@ final class TrainingFlags {
     private @Nullable String batchNorm;
 
     @Option(
+            names = "--fp16-stash",
+            description = "Keep maps that are needed later in half precision: less memory, a loss that is a little off"
+                    + " (biotrain bench --fp16-stash says how much).")
+    private @Nullable Boolean fp16Stash;
+
+    @Option(
+            names = "--pass",
+            paramLabel = "NAME",
+            description = "Switch a pass on; biotrain passes lists them. May be repeated.")
+    private @Nullable List<String> pass;
+
+    @Option(names = "--no-pass", paramLabel = "NAME", description = "Switch a pass off. May be repeated.")
+    private @Nullable List<String> noPass;
+
+    @Option(
+            names = "--groups",
+            paramLabel = "N",
+            description = "Groups of each GroupNorm that the pass batch-norm-to-group-norm makes. Default: 1.")
+    private @Nullable Integer groups;
+
+    @Option(
             names = "--sample-format",
             paramLabel = "FORMAT",
             description = "How windows travel to the device: int16 (with a scale per channel) or float32."
@@ -100,6 +122,17 @@ final class TrainingFlags {
             description = "Of the windows' order and of dropout: the same seed gives the same bits. Default: 0.")
     private @Nullable Long seed;
 
+    private @Nullable List<String> passes() {
+        if (pass == null && noPass == null) {
+            return null;
+        }
+        List<String> passes = new ArrayList<>(pass == null ? List.of() : pass);
+        if (noPass != null) {
+            noPass.forEach(name -> passes.add(TrainingSection.OFF + name));
+        }
+        return passes;
+    }
+
     TrainingSection toSection() {
         return new TrainingSection(
                 optimizer,
@@ -117,6 +150,9 @@ final class TrainingFlags {
                 epochs,
                 scheme,
                 batchNorm,
+                fp16Stash,
+                passes(),
+                groups,
                 sampleFormat,
                 balance,
                 mirror,

@@ -95,6 +95,38 @@ class CalibrateCommandTest {
     }
 
     @Test
+    void passesThatKeepEveryBitGiveTheSameRunAlsoResumed() throws IOException {
+        String[] lastLayer = {"--epochs", "2", "--scheme", "last-layer", "--json"};
+        String plain = calibrate("plain", lastLayer).json().path("sha256").asText();
+        String[] passes = {"--pass", "cache-features", "--no-pass", "dead-gradients"};
+
+        Run cached = calibrate(
+                "cached", Stream.of(lastLayer, passes).flatMap(Arrays::stream).toArray(String[]::new));
+        Files.delete(folder.resolve("cached/calibrated.onnx"));
+        Run resumed = Run.of("calibrate", "--resume", folder.resolve("cached").toString(), "--json");
+
+        assertThat(cached.json().path("sha256").asText()).isEqualTo(plain);
+        assertThat(resumed.json().path("sha256").asText()).isEqualTo(plain);
+    }
+
+    @Test
+    void passesThatMakeNoSenseAreUsageErrors() {
+        assertThat(calibrate("a", "--pass", "cache").err()).contains("no pass cache; the passes are");
+        assertThat(calibrate("b", "--pass", "cache-features", "--no-pass", "cache-features")
+                        .err())
+                .contains("switched both on and off");
+        Run batchStatistics = calibrate("c", "--no-pass", "freeze-batch-norm");
+        assertThat(batchStatistics.code()).isEqualTo(2);
+        assertThat(batchStatistics.err()).contains("batch-norm-to-group-norm");
+        Run groups = calibrate("d", "--groups", "2");
+        assertThat(groups.code()).isEqualTo(2);
+        assertThat(groups.err()).contains("only the pass batch-norm-to-group-norm makes groups");
+        Run nothing = calibrate("e", "--pass", "cache-features");
+        assertThat(nothing.code()).isEqualTo(1);
+        assertThat(nothing.err()).contains("finds nothing to cache");
+    }
+
+    @Test
     void aDirectoryThatIsNotEmptyIsOnlyReplacedOnRequest() {
         calibrate("run", "--epochs", "1");
 

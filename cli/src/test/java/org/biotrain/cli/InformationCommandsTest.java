@@ -24,6 +24,21 @@ class InformationCommandsTest {
     }
 
     @Test
+    void passesShowsThoseOfTheNativeLibrary() {
+        JsonNode table = Run.of("passes", "--json").json();
+
+        assertThat(table.path("count").asInt()).isEqualTo(5);
+        assertThat(table.path("passes").findValuesAsText("name"))
+                .containsExactly(
+                        "batch-norm-to-group-norm",
+                        "freeze-batch-norm",
+                        "fold-batch-norm",
+                        "dead-gradients",
+                        "cache-features");
+        assertThat(Run.of("passes").out()).contains("dead-gradients (on by default)", "keeps:  every bit");
+    }
+
+    @Test
     void doctorIsReadyAndSaysHowToGetWhatIsMissing() {
         Run run = Run.of("doctor", "--json");
 

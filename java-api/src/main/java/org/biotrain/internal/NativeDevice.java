@@ -52,7 +52,7 @@ public final class NativeDevice {
             bt_device_options.log(nativeOptions, logStub);
             bt_device_options.log_user(nativeOptions, MemorySegment.NULL);
             bt_device_options.timeout_ms(nativeOptions, (int) options.timeout().toMillis());
-            byte[] firmware = NativeLibrary.firmware();
+            byte[] firmware = NativeLibrary.firmware(uri.startsWith("gvsoc:") ? "pulp-open" : "virt");
             if (firmware.length > 0) {
                 bt_device_options.firmware(nativeOptions, arena.allocateFrom(ValueLayout.JAVA_BYTE, firmware));
                 bt_device_options.firmware_bytes(nativeOptions, firmware.length);

@@ -5,9 +5,12 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import org.biotrain.OpInfo;
+import org.biotrain.Pass;
+import org.biotrain.PassInfo;
 import org.biotrain.ffi.NativeLibrary;
 import org.biotrain.ffi.biotrain_h;
 import org.biotrain.ffi.bt_op_info;
+import org.biotrain.ffi.bt_pass_info;
 
 /** What the native library says of itself. */
 public final class NativeLibraryInfo {
@@ -46,5 +49,34 @@ public final class NativeLibraryInfo {
             }
         }
         return List.copyOf(table);
+    }
+
+    /** The topology passes. */
+    public static List<PassInfo> passes() {
+        Native.load();
+        List<PassInfo> table = new ArrayList<>();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment info = bt_pass_info.allocate(arena);
+            for (int i = 0; i < biotrain_h.bt_pass_count(); i++) {
+                bt_pass_info.struct_size(info, (int) bt_pass_info.sizeof());
+                Native.check(biotrain_h.bt_pass_info_get(i, info));
+                String name = Native.string(bt_pass_info.name(info));
+                table.add(new PassInfo(
+                        Pass.of(name),
+                        name,
+                        exactness(bt_pass_info.exactness(info)),
+                        bt_pass_info.is_default(info) != 0,
+                        Native.string(bt_pass_info.effect(info)),
+                        Native.string(bt_pass_info.limits(info))));
+            }
+        }
+        return List.copyOf(table);
+    }
+
+    private static PassInfo.Exactness exactness(int number) {
+        if (number == biotrain_h.BT_EXACTNESS_BITS()) {
+            return PassInfo.Exactness.BITS;
+        }
+        return number == biotrain_h.BT_EXACTNESS_ROUNDING() ? PassInfo.Exactness.ROUNDING : PassInfo.Exactness.CHANGES;
     }
 }

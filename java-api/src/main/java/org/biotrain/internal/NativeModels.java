@@ -5,8 +5,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.biotrain.Attributes;
 import org.biotrain.InternalException;
 import org.biotrain.Layer;
@@ -14,6 +16,7 @@ import org.biotrain.Model;
 import org.biotrain.ModelSummary;
 import org.biotrain.ModelSummary.LayerSummary;
 import org.biotrain.Op;
+import org.biotrain.Tensor;
 import org.biotrain.ffi.biotrain_h;
 import org.biotrain.ffi.bt_attributes;
 import org.biotrain.ffi.bt_node_info;
@@ -58,6 +61,41 @@ public final class NativeModels {
             macs += bt_node_info.macs(info);
         }
         return new ModelSummary(layers, parameters, macs);
+    }
+
+    /** Scales and biases with which GroupNorm computes what the network's BatchNorms do; see bt_model_group_norm. */
+    public static Map<String, Tensor> groupNormParameters(Model model, int groups) {
+        Native.load();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment handle = build(model, arena);
+            try {
+                MemorySegment out = arena.allocate(biotrain_h.C_POINTER);
+                Native.check(biotrain_h.bt_model_group_norm(handle, groups, out));
+                MemorySegment converted = out.get(biotrain_h.C_POINTER, 0);
+                try {
+                    return groupNormParameters(model, converted, arena);
+                } finally {
+                    biotrain_h.bt_model_free(converted);
+                }
+            } finally {
+                biotrain_h.bt_model_free(handle);
+            }
+        }
+    }
+
+    private static Map<String, Tensor> groupNormParameters(Model model, MemorySegment converted, Arena arena) {
+        Map<String, Tensor> parameters = new LinkedHashMap<>();
+        for (Layer layer : model.layers()) {
+            for (int i = 1; layer.op() == Op.BATCH_NORM && i <= 2; i++) {
+                String name = layer.inputs().get(i);
+                Tensor old = Objects.requireNonNull(model.parameters().get(name));
+                MemorySegment data = arena.allocate(ValueLayout.JAVA_FLOAT, old.elements());
+                Native.check(
+                        biotrain_h.bt_model_parameter_get(converted, Native.string(arena, name), data, old.elements()));
+                parameters.put(name, Tensor.of(old.shape(), data.toArray(ValueLayout.JAVA_FLOAT)));
+            }
+        }
+        return parameters;
     }
 
     static Op op(int number) {

@@ -6,8 +6,10 @@ import java.util.List;
 import org.biotrain.BatchNormMode;
 import org.biotrain.Loss;
 import org.biotrain.Optimizer;
+import org.biotrain.Pass;
 import org.biotrain.SampleFormat;
 import org.biotrain.Schedule;
+import org.biotrain.Stash;
 import org.biotrain.TrainingOptions;
 import org.biotrain.UpdateScheme;
 import org.biotrain.ffi.biotrain_h;
@@ -28,11 +30,19 @@ final class NativeOptions {
                         : biotrain_h.BT_BATCH_NORM_FROZEN());
         bt_training_options.micro_batch(out, options.microBatch());
         bt_training_options.input_gradient(out, options.inputGradient() ? 1 : 0);
+        bt_training_options.stash_fp16(out, options.stash() == Stash.FLOAT16 ? 1 : 0);
         bt_training_options.seed(out, options.seed());
+        bt_training_options.dead_gradients(out, flag(options, Pass.DEAD_GRADIENTS));
+        bt_training_options.fold_batch_norm(out, flag(options, Pass.FOLD_BATCH_NORM));
+        bt_training_options.cache_features(out, flag(options, Pass.CACHE_FEATURES));
         optimizer(out, options.optimizer());
         schedule(out, options.schedule());
         scheme(out, options.scheme(), arena);
         return out;
+    }
+
+    private static int flag(TrainingOptions options, Pass pass) {
+        return options.passes().contains(pass) ? 1 : 0;
     }
 
     private static int loss(Loss loss) {

@@ -36,7 +36,7 @@ public final class Trainer {
     /** Trains a network on the other subjects of a fold. */
     public Model pretrain(Task task, Model initial, Fold fold) {
         TrainingSection section = Objects.requireNonNull(task.pretraining());
-        try (TrainingSession session = device.newSession(initial, section.toOptions())) {
+        try (TrainingSession session = device.newSession(section.prepare(initial), section.toOptions())) {
             session.upload(TrainingWindows.of(section, Dataset.concat(fold.others())));
             session.fit();
             return session.model();
@@ -48,7 +48,7 @@ public final class Trainer {
             Model initial, @Nullable TrainingSection section, Fold fold, TrainingListener... listeners) {
         TrainingSection settings = Objects.requireNonNullElseGet(section, TrainingSection::defaults);
         TrainingOptions options = settings.toOptions();
-        try (TrainingSession session = device.newSession(initial, options)) {
+        try (TrainingSession session = device.newSession(settings.prepare(initial), options)) {
             session.upload(TrainingWindows.of(settings, fold.train()));
             Evaluation before = session.evaluate(fold.test());
             TrainingResult result = session.fit(listeners);

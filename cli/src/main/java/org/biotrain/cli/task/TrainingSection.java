@@ -1,11 +1,16 @@
 package org.biotrain.cli.task;
 
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import org.biotrain.BatchNormMode;
+import org.biotrain.Model;
 import org.biotrain.Optimizer;
+import org.biotrain.Pass;
 import org.biotrain.SampleFormat;
 import org.biotrain.Schedule;
+import org.biotrain.Stash;
 import org.biotrain.TrainingOptions;
 import org.biotrain.UpdateScheme;
 import org.biotrain.cli.CliException;
@@ -30,6 +35,9 @@ import org.jspecify.annotations.Nullable;
  * @param epochs passes over the samples
  * @param scheme full, last-layer, bias-only, norm-only, or names of parameters with commas between them
  * @param batchNorm frozen or training
+ * @param fp16Stash whether maps that are kept for later are kept in half precision
+ * @param passes names of passes to switch on, or, behind "no-", to switch off; see {@code biotrain passes}
+ * @param groups of the GroupNorms that the pass batch-norm-to-group-norm makes; 1 by default
  * @param sampleFormat int16 or float32
  * @param balance whether windows of rarer classes are repeated until all classes are about as frequent
  * @param mirror channels (from 0) whose sign means no class: each window is trained on mirrored there, too
@@ -52,6 +60,9 @@ public record TrainingSection(
         @Nullable Integer epochs,
         @Nullable String scheme,
         @Nullable String batchNorm,
+        @Nullable Boolean fp16Stash,
+        @Nullable List<String> passes,
+        @Nullable Integer groups,
         @Nullable String sampleFormat,
         @Nullable Boolean balance,
         @Nullable List<Integer> mirror,
@@ -63,6 +74,9 @@ public record TrainingSection(
             throw new CliException("shift is " + shift + " samples; it must be at least 1");
         }
     }
+
+    /** Begins the name of a pass that is switched off. */
+    public static final String OFF = "no-";
 
     private enum Rule {
         SGD,
@@ -82,7 +96,7 @@ public record TrainingSection(
     public static TrainingSection defaults() {
         return new TrainingSection(
                 null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
-                null, null, null);
+                null, null, null, null, null, null);
     }
 
     /** These settings, but those of {@code other} where it has any. */
@@ -105,6 +119,9 @@ public record TrainingSection(
                 either(other.epochs, base.epochs),
                 either(other.scheme, base.scheme),
                 either(other.batchNorm, base.batchNorm),
+                either(other.fp16Stash, base.fp16Stash),
+                either(other.passes, base.passes),
+                either(other.groups, base.groups),
                 either(other.sampleFormat, base.sampleFormat),
                 either(other.balance, base.balance),
                 either(other.mirror, base.mirror),
@@ -129,6 +146,9 @@ public record TrainingSection(
                 epochs,
                 scheme,
                 batchNorm,
+                fp16Stash,
+                passes,
+                groups,
                 sampleFormat,
                 balance,
                 mirror,
@@ -164,6 +184,14 @@ public record TrainingSection(
         if (batchNorm != null) {
             builder.batchNorm(Kebab.parse("batch-norm", BatchNormMode.class, batchNorm));
         }
+        if (fp16Stash != null) {
+            builder.stash(fp16Stash ? Stash.FLOAT16 : Stash.FLOAT32);
+        }
+        switches().forEach((pass, on) -> {
+            if (pass != Pass.BATCH_NORM_TO_GROUP_NORM) {
+                builder.pass(pass, on);
+            }
+        });
         if (sampleFormat != null) {
             builder.sampleFormat(Kebab.parse("sample-format", SampleFormat.class, sampleFormat));
         }
@@ -171,6 +199,35 @@ public record TrainingSection(
             builder.seed(seed);
         }
         return builder.build();
+    }
+
+    /**
+     * The network to train: with GroupNorm in place of BatchNorm if the pass batch-norm-to-group-norm is on.
+     */
+    public Model prepare(Model model) {
+        if (switches().getOrDefault(Pass.BATCH_NORM_TO_GROUP_NORM, false)) {
+            return model.withGroupNorm(groups == null ? 1 : groups);
+        }
+        return model;
+    }
+
+    private Map<Pass, Boolean> switches() {
+        Map<Pass, Boolean> switches = new EnumMap<>(Pass.class);
+        for (String name : passes == null ? List.<String>of() : passes) {
+            boolean on = !name.startsWith(OFF);
+            Boolean before = switches.put(Pass.of(on ? name : name.substring(OFF.length())), on);
+            if (before != null && before != on) {
+                throw new CliException("the pass " + name + " is switched both on and off; choose one");
+            }
+        }
+        if (groups != null && !switches.getOrDefault(Pass.BATCH_NORM_TO_GROUP_NORM, false)) {
+            throw new CliException("groups is " + groups + ", but only the pass batch-norm-to-group-norm makes groups;"
+                    + " switch it on, or remove groups");
+        }
+        if (batchNorm != null && switches.containsKey(Pass.FREEZE_BATCH_NORM)) {
+            throw new CliException("batch-norm and the pass freeze-batch-norm say the same; give one of them");
+        }
+        return switches;
     }
 
     private Optimizer rule() {
