@@ -153,12 +153,13 @@ static inline int may_share(const bt_instruction *instruction, uint32_t written,
     case BT_OPCODE_INNER_PRODUCT:
         return written == 3 && read == 0;
     case BT_OPCODE_NORM_GRAD_INPUT:
+        return written == 4 && read <= 1;
     case BT_OPCODE_BATCH_NORM_GRAD_INPUT:
         return written == 4 && read == 1;
     case BT_OPCODE_NORM_APPLY:
         return written == 4 && read == 0;
     case BT_OPCODE_NORM_GRAD_APPLY:
-        return written == 5 && read == 1;
+        return written == 5 && read <= 1;
     case BT_OPCODE_FROZEN_NORM_FORWARD:
         return written == 5 && read == 0;
     case BT_OPCODE_FROZEN_NORM_GRAD_INPUT:
