@@ -80,7 +80,7 @@ typedef struct validator {
     uint32_t instruction;
     uint32_t words;
     uint32_t base[BT_LEVEL_COUNT + 1]; /* first word of each arena; the end of all */
-    uint32_t *owner;                   /* per word: storage that wrote it last, or BT_NO_TENSOR */
+    uint32_t *owner;                   /* per word: value that wrote it last, or BT_NO_TENSOR */
     uint8_t *moving;                   /* per word: MOVES_… */
     uint8_t *summed;                   /* per word: added to in TRAIN */
     uint32_t started;                  /* first instruction whose transfers nobody has waited for */
@@ -123,13 +123,13 @@ static inline void claim(validator *v, uint32_t tensor, words range) {
         if (v->moving[i] != 0) {
             violation(v, "bytes are written before their transfer was waited for");
         }
-        v->owner[i] = v->ir->tensors[tensor].storage;
+        v->owner[i] = v->ir->tensors[tensor].value;
     }
 }
 
 static inline void expect_owned(validator *v, uint32_t tensor, words range, const char *what) {
     for (uint32_t i = range.begin; i < range.end; i++) {
-        if (v->owner[i] != v->ir->tensors[tensor].storage) {
+        if (v->owner[i] != v->ir->tensors[tensor].value) {
             violation(v, what);
         }
         if ((v->moving[i] & MOVES_TO) != 0) {
@@ -149,6 +149,7 @@ static inline int may_share(const bt_instruction *instruction, uint32_t written,
     case BT_OPCODE_BINARY:
         return written == 2;
     case BT_OPCODE_SOFTMAX_GRAD:
+    case BT_OPCODE_MASK_GRAD:
         return written == 2 && read == 1;
     case BT_OPCODE_NORM_FORWARD:
     case BT_OPCODE_CROSS_ENTROPY:
@@ -163,8 +164,6 @@ static inline int may_share(const bt_instruction *instruction, uint32_t written,
         return written == 4 && read == 0;
     case BT_OPCODE_NORM_GRAD_APPLY:
         return written == 5 && read <= 1;
-    case BT_OPCODE_MASK_GRAD:
-        return written == 2 && read == 1;
     case BT_OPCODE_FROZEN_NORM_FORWARD:
         return written == 5 && read == 0;
     case BT_OPCODE_FROZEN_NORM_GRAD_INPUT:
@@ -219,20 +218,18 @@ static inline words row_at(const rows *r, uint32_t row) {
     return (words){begin / 4, (begin + r->length + 3) / 4};
 }
 
-/* Attributes: offset, or offset rows row_length stride; without rows the near tensor says how many
- * elements follow each other. */
-static inline rows far_rows(validator *v, uint32_t tensor, uint32_t near,
+/* near holds as many elements as the rows have together. */
+static inline rows far_rows(validator *v, uint32_t far, uint32_t near,
                             const bt_instruction *instruction) {
-    const int32_t *attributes = instruction->attributes;
-    words whole = words_of(v, tensor);
-    uint32_t size = bt_dtype_bytes(v->ir->tensors[tensor].dtype);
-    rows r = {1, bt_shape_elements(&v->ir->tensors[near].shape) * size, 0,
-              4 * whole.begin + (uint32_t)attributes[0] * size};
-    if (instruction->attribute_count == 4) {
-        r.count = (uint32_t)attributes[1];
-        r.length = (uint32_t)attributes[2] * size;
-        r.stride = (uint32_t)attributes[3] * size;
-    }
+    const int32_t *t = instruction->attributes; /* offset, or offset rows row_length stride */
+    bool dense = instruction->attribute_count == 1;
+    words whole = words_of(v, far);
+    uint32_t size = bt_dtype_bytes(v->ir->tensors[far].dtype);
+    uint32_t all = bt_shape_elements(&v->ir->tensors[near].shape);
+    rows r = {.count = dense ? 1 : (uint32_t)t[1],
+              .length = (dense ? all : (uint32_t)t[2]) * size,
+              .stride = (dense ? all : (uint32_t)t[3]) * size,
+              .first = 4 * whole.begin + (uint32_t)t[0] * size};
     if (r.count < 1 || row_at(&r, r.count - 1).end > whole.end || r.first / 4 < whole.begin) {
         violation(v, "a transfer leaves its tensor");
         r.count = 0;
@@ -349,7 +346,7 @@ static inline void begin_sequence(validator *v) {
     memset(v->moving, 0, v->words);
     memset(v->owner, 0xFF, v->words * sizeof *v->owner);
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
-        if (ir->tensors[i].residence == BT_RESIDENCE_PERSISTENT && ir->tensors[i].storage == i) {
+        if (ir->tensors[i].residence == BT_RESIDENCE_PERSISTENT && ir->tensors[i].value == i) {
             claim(v, i, words_of(v, i));
         }
     }
@@ -367,7 +364,7 @@ static inline void end_sequence(validator *v) {
         }
     }
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
-        if (ir->tensors[i].residence == BT_RESIDENCE_PERSISTENT && ir->tensors[i].storage == i) {
+        if (ir->tensors[i].residence == BT_RESIDENCE_PERSISTENT && ir->tensors[i].value == i) {
             expect_owned(v, i, words_of(v, i), "a persistent tensor was overwritten");
         }
     }

@@ -7,6 +7,7 @@
 #include "plan/compile.h"
 #include "plan/recompute.h"
 #include "train/autodiff.h"
+#include "train/chain.h"
 
 /* A training and its plan, as one variant of the compiler makes them. */
 typedef struct planned {

@@ -50,6 +50,13 @@ static bool last_layer(bt_training_options *options, bt_target *target) {
     return change_scheme(options, BT_UPDATE_LAST_LAYER);
 }
 
+static bool half_stash(bt_training_options *options, bt_target *target) {
+    (void)target;
+    bool changed = options->stash_fp16 == 0;
+    options->stash_fp16 = 1;
+    return changed;
+}
+
 static bool external_memory(bt_training_options *options, bt_target *target) {
     (void)options;
     bool changed = target->l3_bytes < BT_EXTERNAL_BYTES;
@@ -60,8 +67,9 @@ static bool external_memory(bt_training_options *options, bt_target *target) {
 /* In the order in which they are named: what costs least accuracy and time first. */
 static const option all_options[] = {
     {"half the micro-batch", halve_micro_batch},     {"a micro-batch of 1", single_samples},
-    {"a target with 32 MiB of L3", external_memory}, {"the update scheme norm-only", norms_only},
-    {"the update scheme bias-only", biases_only},    {"the update scheme last-layer", last_layer},
+    {"a target with 32 MiB of L3", external_memory}, {"an fp16 stash", half_stash},
+    {"the update scheme norm-only", norms_only},     {"the update scheme bias-only", biases_only},
+    {"the update scheme last-layer", last_layer},
 };
 
 #define OPTIONS ((uint32_t)(sizeof all_options / sizeof all_options[0]))

@@ -91,7 +91,7 @@ typedef struct variant {
     bt_memory_plan plan;
     bt_merit estimate; /* before it is planned */
     bt_merit merit;
-    const bt_partition *partition;
+    bt_partition partition; /* of its chains */
     uint64_t most_macs;     /* that recomputation was allowed */
     uint64_t whole_macs;    /* of TRAIN before recomputation */
     uint64_t macs;          /* of TRAIN */
@@ -122,7 +122,7 @@ static bt_status variant_build(const bt_model *model, const bt_training_options 
         uint64_t budget = macs < most_macs ? most_macs - macs : 0;
         BT_TRY(bt_recompute(ir, budget, &out->recomputations));
     }
-    out->partition = partition;
+    out->partition = *partition;
     out->most_macs = most_macs;
     out->whole_macs = macs;
     out->macs = bt_sequence_macs(ir, BT_SEQUENCE_TRAIN);
@@ -173,6 +173,7 @@ static variant *most_promising(variant *variants, uint32_t count, const bool *do
 static bt_status plan_variants(variant *variants, uint32_t count, const bt_target *target,
                                const bt_passes *passes, uint64_t most_macs, variant *best) {
     bool done[BT_PARTITIONS] = {false};
+    uint64_t unparted_peak = 0;
     variant *next = &variants[0];
     uint64_t unparted_peak = 0;
     for (uint32_t planned = 0; planned <= BT_PLANNED_VARIANTS && next != NULL; planned++) {
@@ -239,8 +240,8 @@ static bt_status record_homes(const bt_model *model, const bt_training_options *
     bt_passes without_homes = *passes;
     variant without = {0};
     without_homes.l1_homes = false;
-    bt_status status =
-        variant_build(model, options, target, &without_homes, v->partition, v->most_macs, &without);
+    bt_status status = variant_build(model, options, target, &without_homes, &v->partition,
+                                     v->most_macs, &without);
     if (status == BT_OK) {
         status = variant_plan(target, &without_homes, &without);
     }
@@ -265,12 +266,12 @@ static bt_status record_homes(const bt_model *model, const bt_training_options *
 static bt_status record_decisions(const bt_model *model, const bt_training_options *options,
                                   const bt_target *target, const bt_passes *passes,
                                   const variant *v, uint64_t plain_macs, bt_decisions *out) {
-    if (v->partition->parts > 1) {
+    if (v->partition.parts > 1) {
         BT_TRY(bt_decision_add(out, "chains", more_than(v, v->unparted_peak),
                                v->whole_macs - plain_macs,
                                "Convolutions and what treats their channels one by one run in up "
                                "to %u parts of the channels.",
-                               v->partition->parts));
+                               v->partition.parts));
     }
     for (uint32_t i = 0; i < v->recomputations.count; i++) {
         const bt_recomputation *made = &v->recomputations.entries[i];

@@ -209,6 +209,12 @@ bt_status bt_plan_create(const bt_model *model, const bt_training_options *optio
     if (batch < 1 || batch > 65536) {
         BT_FAIL(BT_ERROR_ARGUMENT, "The batch is %u; 1 to 65536 samples are allowed.", batch);
     }
+    if (options->fold_batch_norm == 1 || options->cache_features == 1) {
+        BT_FAIL(
+            BT_ERROR_UNSUPPORTED,
+            "Passes that rewrite the network (fold_batch_norm, cache_features) cannot be planned "
+            "on their own; compile the program and take its plan.");
+    }
     if (policy == BT_POLICY_CONVENTIONAL) {
         return bt_conventional_plan(model, options, target, batch, out);
     }

@@ -57,6 +57,7 @@ static uint32_t scratch_operand(uint32_t opcode) {
     switch (opcode) {
     case BT_OPCODE_NORM_FORWARD:
     case BT_OPCODE_NORM_GRAD_INPUT:
+    case BT_OPCODE_NORM_GRAD_PARAMETERS:
         return 5;
     case BT_OPCODE_NORM_GRAD_SUMS:
         return 4;
