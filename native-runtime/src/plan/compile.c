@@ -175,7 +175,6 @@ static bt_status plan_variants(variant *variants, uint32_t count, const bt_targe
     bool done[BT_PARTITIONS] = {false};
     uint64_t unparted_peak = 0;
     variant *next = &variants[0];
-    uint64_t unparted_peak = 0;
     for (uint32_t planned = 0; planned <= BT_PLANNED_VARIANTS && next != NULL; planned++) {
         BT_TRY(variant_plan(target, passes, next));
         unparted_peak = planned == 0 ? next->plan.peak_bytes[BT_LEVEL_L2] : unparted_peak;

@@ -30,7 +30,7 @@ public final class MemoryTable {
         System.out.println(
                 "| network | update | L2 | bound of L2 | L1 | L2, L1 measured | conventional | times less | planned in |");
         System.out.println("|---|---|--:|--:|--:|--:|--:|--:|--:|");
-        for (UpdateScheme.Preset scheme : List.of(UpdateScheme.FULL, UpdateScheme.LAST_LAYER)) {
+        for (UpdateScheme.Preset scheme : List.of(UpdateScheme.Preset.FULL, UpdateScheme.Preset.LAST_LAYER)) {
             for (Model model : Networks.shipped()) {
                 row(model, scheme, target);
             }
