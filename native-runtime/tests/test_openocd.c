@@ -740,9 +740,9 @@ static void a_link_that_drops_at_random_moments_resumes(void) {
         d.stop = true;
         pthread_join(thread, NULL);
         lives++;
-        /* Moments all over a life: about as many lives that do a step as lives that do not. */
+        /* Moments all over a life: about every fourth does a step. */
         fruitful += c.steps > before;
-        d.longest_us = d.longest_us / 10 * (c.steps > before ? 8 : 12);
+        d.longest_us = d.longest_us / 20 * (c.steps > before ? 15 : 22);
         usleep(15000); /* until the board listens again */
     }
     uint32_t steps = c.steps + 3;

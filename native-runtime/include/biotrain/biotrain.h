@@ -348,9 +348,19 @@ typedef struct bt_target {
     uint32_t l2_bytes;
     uint32_t l3_bytes;
     char name[32];
+    /* Costs, which estimates of cycles are made from. */
+    float macs_per_cycle;     /* fp32 multiply-adds of all cores */
+    float l2_bytes_per_cycle; /* transfers between L1 and L2 */
+    float l3_bytes_per_cycle; /* transfers to and from L3 */
+    uint32_t l2_load_cycles;  /* of one core, for a word of L2 that it touches itself */
+    uint32_t dispatch_cycles; /* to hand an instruction to the cores and wait for all of them */
 } bt_target;
 
-/* Targets that ship: "gap9"; "gap9-l2-only", the same with nothing but samples in L3; "host". */
+/*
+ * A target that ships ("gap9"; "gap9-l2-only", the same with nothing but samples in L3;
+ * "pulp-open"; "host"), or one from a file: its path has a '/' or ends in ".target", and
+ * docs/planner.md says what it holds. BT_ERROR_ARGUMENT names the line that is wrong.
+ */
 BT_API bt_status bt_target_find(const char *name, bt_target *out);
 
 /* -------------------------------------------------------------------------------------- program */
@@ -390,6 +400,108 @@ BT_API void bt_program_free(bt_program *program);
 /* The bytes belong to the program. With cache_features they are those of the part that trains. */
 BT_API bt_status bt_program_bytes(const bt_program *program, const uint8_t **bytes, size_t *size);
 BT_API bt_status bt_program_info_get(const bt_program *program, bt_program_info *out);
+
+/* ----------------------------------------------------------------------------------------- plan */
+
+/* What the planner decided, to be looked at before anything runs. Immutable. */
+typedef struct bt_plan bt_plan;
+
+typedef enum bt_policy {
+    BT_POLICY_COMPILE = 1,     /* what bt_program_compile does */
+    BT_POLICY_CONVENTIONAL = 2 /* the whole batch at once with BatchNorm in place of GroupNorm and
+                                  InstanceNorm; every activation and every gradient has bytes of
+                                  its own */
+} bt_policy;
+
+#define BT_PLAN_LEVELS 3    /* L1, L2, L3 */
+#define BT_PLAN_SEQUENCES 4 /* begin, train, update, evaluate */
+
+typedef struct bt_plan_info {
+    uint32_t struct_size;
+    uint32_t tensors;
+    uint32_t decisions;
+    uint32_t instructions[BT_PLAN_SEQUENCES];
+    uint32_t backward;      /* number of train's first instruction behind the loss */
+    uint32_t program_bytes; /* 0 for a plan that is no program */
+    uint32_t micro_batch;
+    uint64_t peak_bytes[BT_PLAN_LEVELS];
+    uint64_t lower_bound_bytes[BT_PLAN_LEVELS]; /* largest sum of bytes alive at once */
+    uint64_t capacity_bytes[BT_PLAN_LEVELS];    /* of the target */
+    uint64_t persistent_bytes;
+    uint64_t parameters;    /* elements, running statistics excluded */
+    uint64_t forward_macs;  /* per sample */
+    uint64_t training_macs; /* per sample: forward and backward of the chosen scheme */
+    uint64_t planned_macs;  /* the same with what the plan computes again */
+} bt_plan_info;
+
+typedef enum bt_tensor_kind {
+    BT_TENSOR_WEIGHT = 1,     /* parameters and running statistics */
+    BT_TENSOR_GRADIENT = 2,   /* of a parameter, summed over the batch */
+    BT_TENSOR_OPTIMIZER = 3,  /* momentum and the like */
+    BT_TENSOR_INPUT = 4,      /* the samples and their targets */
+    BT_TENSOR_ACTIVATION = 5, /* made and used in the forward pass, or made again for a moment */
+    BT_TENSOR_STASH = 6,      /* made in the forward pass, kept for the backward pass */
+    BT_TENSOR_ERROR = 7,      /* the gradient of an activation */
+    BT_TENSOR_SCRATCH = 8,    /* block sums, losses */
+    BT_TENSOR_TILE = 9        /* a part of a tensor, brought closer to the cores */
+} bt_tensor_kind;
+
+typedef struct bt_plan_tensor {
+    uint32_t struct_size;
+    uint32_t kind;  /* bt_tensor_kind */
+    uint32_t level; /* 1, 2 or 3 */
+    uint32_t persistent;
+    uint32_t bytes;
+    uint32_t rank;
+    int32_t dims[BT_MAX_RANK];
+    uint32_t block; /* tensors of a block follow each other in place */
+    uint64_t offset;
+    /* Time per sequence: 0 is before its first instruction, instruction i runs at i + 1, results
+     * are read one after the last. first > last: not used there. */
+    uint32_t first[BT_PLAN_SEQUENCES];
+    uint32_t last[BT_PLAN_SEQUENCES];
+    const char *name;  /* "" for a nameless one */
+    const char *layer; /* whose instruction writes it first; "" if it belongs to none */
+} bt_plan_tensor;
+
+typedef struct bt_plan_instruction {
+    uint32_t struct_size;
+    uint32_t operands;
+    const char *name;  /* "conv.forward" */
+    const char *layer; /* "" if it belongs to none */
+    uint64_t macs;
+    uint64_t cycles;                        /* estimated */
+    uint64_t traffic_bytes[BT_PLAN_LEVELS]; /* read and written, each operand once */
+} bt_plan_instruction;
+
+typedef struct bt_plan_decision {
+    uint32_t struct_size;
+    const char *pass;     /* "recompute" */
+    const char *text;     /* one sentence */
+    uint64_t saved_bytes; /* the peak would be this much higher without it */
+    uint64_t macs;        /* that it adds to the training of a micro-batch */
+} bt_plan_decision;
+
+/*
+ * Plans a training for a target; a plan that does not fit is a plan, too. batch is the samples of
+ * an optimizer step: the conventional policy computes them at once. Same refusals as
+ * bt_program_compile, capacity aside.
+ */
+BT_API bt_status bt_plan_create(const bt_model *model, const bt_training_options *options,
+                                const bt_target *target, bt_policy policy, uint32_t batch,
+                                bt_plan **out);
+/* NULL is allowed. */
+BT_API void bt_plan_free(bt_plan *plan);
+/* The plan of a program compiled here, which it belongs to. */
+BT_API bt_status bt_program_plan(const bt_program *program, const bt_plan **out);
+BT_API bt_status bt_plan_info_get(const bt_plan *plan, bt_plan_info *out);
+/* Strings belong to the plan. */
+BT_API bt_status bt_plan_tensor_get(const bt_plan *plan, uint32_t index, bt_plan_tensor *out);
+BT_API bt_status bt_plan_instruction_get(const bt_plan *plan, uint32_t sequence, uint32_t index,
+                                         bt_plan_instruction *out);
+BT_API bt_status bt_plan_decision_get(const bt_plan *plan, uint32_t index, bt_plan_decision *out);
+/* What to change so that the training fits the target, one sentence; "" if it fits. */
+BT_API const char *bt_plan_advice(const bt_plan *plan);
 
 /* --------------------------------------------------------------------------------------- device */
 

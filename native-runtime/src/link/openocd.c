@@ -84,6 +84,7 @@ typedef struct openocd_link {
     bt_tcl tcl;
     bt_process process;
     int lock;
+    char lock_path[PATH_BYTES + 64];
     command command;
     bool old;    /* OpenOCD 0.10: no read_memory */
     bool shared; /* an old one that sees our temporary files */
@@ -488,9 +489,33 @@ static void remove_directory(openocd_link *ocd) {
     ocd->directory[0] = '\0';
 }
 
+/* Opens and locks the file at lock_path; again, if its owner removed it in between. */
+static bt_status lock_file(openocd_link *ocd, const char *cable) {
+    struct stat opened, named;
+    do {
+        if (ocd->lock >= 0) {
+            close(ocd->lock);
+        }
+        ocd->lock = open(ocd->lock_path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (ocd->lock < 0) {
+            BT_FAIL(BT_ERROR_IO, "Cannot open the lock of the cable, %s: %s.", ocd->lock_path,
+                    strerror(errno));
+        }
+        if (flock(ocd->lock, LOCK_EX | LOCK_NB) != 0) {
+            close(ocd->lock);
+            ocd->lock = -1;
+            BT_FAIL(BT_ERROR_DEVICE,
+                    "The cable \"%s\" is in use by another session of yours (lock %s); close that "
+                    "one, or name another cable with option serial.",
+                    cable, ocd->lock_path);
+        }
+    } while (fstat(ocd->lock, &opened) != 0 || stat(ocd->lock_path, &named) != 0 ||
+             opened.st_ino != named.st_ino);
+    return BT_OK;
+}
+
 /* One OpenOCD per cable and user: the lock is held as long as the link is open. */
 static bt_status take_lock(openocd_link *ocd) {
-    char path[PATH_BYTES + 64];
     const char *cable = ocd->texts[SERIAL] != NULL   ? ocd->texts[SERIAL]
                         : ocd->texts[CABLE] != NULL  ? ocd->texts[CABLE]
                         : ocd->texts[SCRIPT] != NULL ? ocd->texts[SCRIPT]
@@ -502,18 +527,9 @@ static bt_status take_lock(openocd_link *ocd) {
     if (parent == NULL || access(parent, W_OK) != 0 || strlen(parent) > PATH_BYTES) {
         parent = "/tmp";
     }
-    snprintf(path, sizeof path, "%s/biotrain-cable-%u-%08x.lock", parent, (unsigned)getuid(), name);
-    ocd->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (ocd->lock < 0) {
-        BT_FAIL(BT_ERROR_IO, "Cannot open the lock of the cable, %s: %s.", path, strerror(errno));
-    }
-    if (flock(ocd->lock, LOCK_EX | LOCK_NB) != 0) {
-        BT_FAIL(BT_ERROR_DEVICE,
-                "The cable \"%s\" is in use by another session of yours (lock %s); close that one, "
-                "or name another cable with option serial.",
-                cable, path);
-    }
-    return BT_OK;
+    snprintf(ocd->lock_path, sizeof ocd->lock_path, "%s/biotrain-cable-%u-%08x.lock", parent,
+             (unsigned)getuid(), name);
+    return lock_file(ocd, cable);
 }
 
 /* "NAME:VALUE,NAME:VALUE" as Tcl's set commands. */
@@ -629,6 +645,7 @@ static void disconnect(openocd_link *ocd) {
     bt_process_stop(&ocd->process);
     remove_directory(ocd);
     if (ocd->lock >= 0) {
+        unlink(ocd->lock_path);
         close(ocd->lock);
         ocd->lock = -1;
     }

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan/advice.h"
 #include "plan/compile.h"
 #include "plan/program_object.h"
 #include "plan/writer.h"
@@ -10,30 +11,6 @@
 
 const bt_passes bt_passes_all = {.recompute = true, .l1_homes = true, .chains = true};
 const bt_passes bt_passes_none = {0};
-
-static bt_status check_capacity(const bt_memory_plan *plan, const bt_training_options *options,
-                                const bt_target *target) {
-    if (plan->peak_bytes[BT_LEVEL_L2] <= target->l2_bytes) {
-        return BT_OK;
-    }
-    BT_FAIL(BT_ERROR_CAPACITY,
-            "The training program needs %llu bytes of L2 (%llu of them for "
-            "weights, gradients and "
-            "optimizer state), but the target %s has %u; use %sshorter windows, "
-            "fewer filters, or "
-            "an update scheme that trains less.",
-            (unsigned long long)plan->peak_bytes[BT_LEVEL_L2],
-            (unsigned long long)plan->persistent_bytes, target->name, target->l2_bytes,
-            options->micro_batch > 1 ? "a smaller micro_batch, " : "");
-}
-
-static uint64_t macs_of(const bt_ir *ir, uint32_t sequence) {
-    uint64_t macs = 0;
-    for (uint32_t i = 0; i < ir->sequences[sequence].count; i++) {
-        macs += bt_instruction_macs(ir, &ir->sequences[sequence].instructions[i]);
-    }
-    return macs;
-}
 
 /* Copies the parameters' initial values into the handle. */
 static bt_status keep_initial_values(const bt_model *model, const bt_training *training,
@@ -71,8 +48,8 @@ static void describe_training(const bt_training *training, uint32_t micro_batch,
     info->output_elements = training->output_elements;
     info->trainable_parameters = (uint32_t)training->trainable_parameters;
     info->parameters = training->parameters;
-    info->forward_macs = macs_of(&training->ir, BT_SEQUENCE_EVALUATE) / micro_batch;
-    info->training_macs = macs_of(&training->ir, BT_SEQUENCE_TRAIN) / micro_batch;
+    info->forward_macs = bt_sequence_macs(&training->ir, BT_SEQUENCE_EVALUATE) / micro_batch;
+    info->training_macs = bt_sequence_macs(&training->ir, BT_SEQUENCE_TRAIN) / micro_batch;
 }
 
 static void describe_plan(const bt_training *training, const bt_memory_plan *plan,
@@ -95,7 +72,6 @@ static bt_status assemble(const bt_model *model, const bt_training *training,
                           const bt_target *target, uint32_t *table_index, bt_program *program) {
     const uint32_t arenas[BT_LEVEL_COUNT] = {target->l1_bytes, target->l2_bytes, target->l3_bytes};
     uint32_t size;
-    BT_TRY(check_capacity(plan, options, target));
     BT_TRY(bt_program_write(training, plan, options, table_index, &program->bytes, &size));
     program->size = size;
     /* A program that its own validator refuses is a defect here, not the user's mistake. */
@@ -115,8 +91,13 @@ typedef struct variant {
     bt_memory_plan plan;
     bt_merit estimate; /* before it is planned */
     bt_merit merit;
-    uint64_t macs; /* of TRAIN */
-    bool is_small; /* enough for a device to load */
+    const bt_partition *partition;
+    uint64_t most_macs;     /* that recomputation was allowed */
+    uint64_t whole_macs;    /* of TRAIN before recomputation */
+    uint64_t macs;          /* of TRAIN */
+    uint64_t unparted_peak; /* of L2 if its chains ran in one piece */
+    bool is_small;          /* enough for a device to load */
+    uint64_t single_peak;   /* of L2 in single precision; 0 if it is in single precision */
 } variant;
 
 static void variant_free(variant *v) {
@@ -137,12 +118,15 @@ static bt_status variant_build(const bt_model *model, const bt_training_options 
                                const bt_partition *partition, uint64_t most_macs, variant *out) {
     BT_TRY(bt_training_build_in_parts(model, options, partition, &out->training));
     bt_ir *ir = &out->training.ir;
-    uint64_t macs = macs_of(ir, BT_SEQUENCE_TRAIN);
+    uint64_t macs = bt_sequence_macs(ir, BT_SEQUENCE_TRAIN);
     if (passes->recompute) {
         uint64_t budget = macs < most_macs ? most_macs - macs : 0;
         BT_TRY(bt_recompute(ir, budget, &out->recomputations));
     }
-    out->macs = macs_of(ir, BT_SEQUENCE_TRAIN);
+    out->partition = partition;
+    out->most_macs = most_macs;
+    out->whole_macs = macs;
+    out->macs = bt_sequence_macs(ir, BT_SEQUENCE_TRAIN);
     bt_capacity capacity = capacity_of(target, passes);
     return bt_memory_plan_estimate(ir, &capacity, &out->estimate);
 }
@@ -191,8 +175,10 @@ static bt_status plan_variants(variant *variants, uint32_t count, const bt_targe
                                const bt_passes *passes, uint64_t most_macs, variant *best) {
     bool done[BT_PARTITIONS] = {false};
     variant *next = &variants[0];
+    uint64_t unparted_peak = 0;
     for (uint32_t planned = 0; planned <= BT_PLANNED_VARIANTS && next != NULL; planned++) {
         BT_TRY(variant_plan(target, passes, next));
+        unparted_peak = planned == 0 ? next->plan.peak_bytes[BT_LEVEL_L2] : unparted_peak;
         if (planned == 0 || (next->is_small && bt_merit_is_better(&next->merit, &best->merit))) {
             variant swapped = *best;
             *best = *next;
@@ -202,6 +188,7 @@ static bt_status plan_variants(variant *variants, uint32_t count, const bt_targe
         done[next - variants] = true;
         next = most_promising(variants, count, done, most_macs);
     }
+    best->unparted_peak = unparted_peak;
     return BT_OK;
 }
 
@@ -226,34 +213,161 @@ static bt_status search_variants(const bt_model *model, const bt_training_option
 }
 
 /* Computes more than its share again only if nothing fits otherwise. */
-static bt_status choose_variant(const bt_model *model, const bt_training_options *options,
-                                const bt_target *target, const bt_passes *passes,
-                                uint64_t plain_macs, variant *best) {
+static bt_status choose_of_one_precision(const bt_model *model, const bt_training_options *options,
+                                         const bt_target *target, const bt_passes *passes,
+                                         uint64_t plain_macs, variant *best) {
     uint64_t most_macs = plain_macs + plain_macs / BT_RECOMPUTE_SHARE;
     BT_TRY(search_variants(model, options, target, passes, most_macs, best));
     if (best->plan.peak_bytes[BT_LEVEL_L2] > target->l2_bytes) {
         variant_free(best);
-        *best = (variant){0};
         BT_TRY(search_variants(model, options, target, passes, UINT64_MAX, best));
     }
     return BT_OK;
 }
 
+/* Half precision, if the options allow it, is used only if it lowers the peak of L2. */
+static bt_status choose_variant(const bt_model *model, const bt_training_options *options,
+                                const bt_target *target, const bt_passes *passes,
+                                uint64_t plain_macs, variant *best) {
+    bt_training_options single = *options;
+    variant half = {0};
+    single.stash_fp16 = 0;
+    BT_TRY(choose_of_one_precision(model, &single, target, passes, plain_macs, best));
+    if (options->stash_fp16 == 0) {
+        return BT_OK;
+    }
+    uint64_t peak = best->plan.peak_bytes[BT_LEVEL_L2];
+    bt_status status = choose_of_one_precision(model, options, target, passes, plain_macs, &half);
+    if (status == BT_OK && half.plan.peak_bytes[BT_LEVEL_L2] < peak) {
+        variant swapped = *best;
+        *best = half;
+        half = swapped;
+        best->single_peak = peak;
+    }
+    variant_free(&half);
+    return status;
+}
+
+/* How much more L2 a variant needs than the chosen one. */
+static uint64_t more_than(const variant *chosen, uint64_t peak) {
+    uint64_t chosen_peak = chosen->plan.peak_bytes[BT_LEVEL_L2];
+    return peak > chosen_peak ? peak - chosen_peak : 0;
+}
+
+/* L1 against the same program with everything in L2. */
+static bt_status record_homes(const bt_model *model, const bt_training_options *options,
+                              const bt_target *target, const bt_passes *passes, const variant *v,
+                              bt_decisions *out) {
+    const bt_staging *staging = &v->plan.staging;
+    bt_passes without_homes = *passes;
+    bt_training_options same = *options;
+    variant without = {0};
+    without_homes.l1_homes = false;
+    same.stash_fp16 = v->single_peak > 0;
+    bt_status status =
+        variant_build(model, &same, target, &without_homes, v->partition, v->most_macs, &without);
+    if (status == BT_OK) {
+        status = variant_plan(target, &without_homes, &without);
+    }
+    if (status == BT_OK) {
+        status = bt_decision_add(out, "homes", more_than(v, without.plan.peak_bytes[BT_LEVEL_L2]),
+                                 0, "Homes and tiles in L1 take %llu bytes there.",
+                                 (unsigned long long)v->plan.peak_bytes[BT_LEVEL_L1]);
+    }
+    variant_free(&without);
+    BT_TRY(status);
+    if (staging->tiles > 0) {
+        BT_TRY(bt_decision_add(out, "tiles", 0, 0,
+                               "%u tiles move %llu bytes per micro-batch; %u operands are reached "
+                               "in L2 without one.",
+                               staging->tiles, (unsigned long long)staging->bytes_moved,
+                               staging->direct));
+    }
+    return BT_OK;
+}
+
+/* What the passes of the chosen variant bought. */
+static bt_status record_decisions(const bt_model *model, const bt_training_options *options,
+                                  const bt_target *target, const bt_passes *passes,
+                                  const variant *v, uint64_t plain_macs, bt_decisions *out) {
+    if (v->single_peak > 0) {
+        BT_TRY(bt_decision_add(out, "fp16 stash", more_than(v, v->single_peak), 0,
+                               "Maps that are kept for later are rounded to half precision."));
+    }
+    if (v->partition->parts > 1) {
+        BT_TRY(bt_decision_add(out, "chains", more_than(v, v->unparted_peak),
+                               v->whole_macs - plain_macs,
+                               "Convolutions and what treats their channels one by one run in up "
+                               "to %u parts of the channels.",
+                               v->partition->parts));
+    }
+    for (uint32_t i = 0; i < v->recomputations.count; i++) {
+        const bt_recomputation *made = &v->recomputations.entries[i];
+        BT_TRY(bt_decision_add(out, "recompute", made->saved_bytes, made->macs,
+                               "The output %s of %s (%s) is computed again, not kept.",
+                               bt_shape_print(&made->shape).text,
+                               made->node < model->node_count ? model->nodes[made->node].name : "?",
+                               bt_opcode_name(made->opcode)));
+    }
+    return v->plan.peak_bytes[BT_LEVEL_L1] > 0
+               ? record_homes(model, options, target, passes, v, out)
+               : BT_OK;
+}
+
+/* The variant and its report, whether it fits the target or not. */
+static bt_status plan_variant(const bt_model *model, const bt_training_options *options,
+                              const bt_target *target, const bt_passes *passes, variant *v,
+                              bt_program_info *info, bt_plan **out) {
+    bt_training plain;
+    bt_decisions decisions = {0};
+    BT_TRY(bt_training_build(model, options, &plain));
+    describe_training(&plain, options->micro_batch, info);
+    uint64_t plain_macs = bt_sequence_macs(&plain.ir, BT_SEQUENCE_TRAIN);
+    bt_training_free(&plain);
+    BT_TRY(choose_variant(model, options, target, passes, plain_macs, v));
+    bt_report_source source = {.model = model,
+                               .training = &v->training,
+                               .memory = &v->plan,
+                               .target = target,
+                               .micro_batch = options->micro_batch,
+                               .training_macs = info->training_macs};
+    bt_status status = record_decisions(model, options, target, passes, v, plain_macs, &decisions);
+    if (status == BT_OK) {
+        status = bt_report_make(&source, &decisions, out);
+    }
+    bt_decisions_free(&decisions);
+    return status;
+}
+
+bt_status bt_plan_make(const bt_model *model, const bt_training_options *options,
+                       const bt_target *target, const bt_passes *passes, bt_plan **out) {
+    variant chosen = {0};
+    bt_program_info info;
+    uint32_t tensors;
+    bt_status status = plan_variant(model, options, target, passes, &chosen, &info, out);
+    if (status == BT_OK) {
+        status = bt_program_measure(&chosen.training.ir, &chosen.plan, &tensors,
+                                    &(*out)->info.program_bytes);
+    }
+    variant_free(&chosen);
+    return status;
+}
+
 static bt_status compile_program(const bt_model *model, const bt_training_options *options,
                                  const bt_target *target, const bt_passes *passes, variant *v,
                                  bt_program *program) {
-    bt_training plain;
-    BT_TRY(bt_training_build(model, options, &plain));
-    describe_training(&plain, options->micro_batch, &program->info);
-    uint64_t plain_macs = macs_of(&plain.ir, BT_SEQUENCE_TRAIN);
-    bt_training_free(&plain);
-    BT_TRY(choose_variant(model, options, target, passes, plain_macs, v));
+    BT_TRY(plan_variant(model, options, target, passes, v, &program->info, &program->plan));
+    if (!bt_plan_fits(program->plan)) {
+        BT_TRY(bt_advise(model, options, target, passes, program->plan));
+        BT_FAIL(BT_ERROR_CAPACITY, "%s", program->plan->advice);
+    }
     uint32_t *table_index = malloc(v->training.ir.tensor_count * sizeof *table_index);
     bt_status status =
         table_index != NULL
             ? assemble(model, &v->training, &v->plan, options, target, table_index, program)
             : bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to compile a program.");
     free(table_index);
+    program->plan->info.program_bytes = (uint32_t)program->size;
     program->recomputations = v->recomputations;
     v->recomputations = (bt_recomputations){0};
     return status;

@@ -26,5 +26,8 @@ bt_status bt_program_compile_with(const bt_model *model, const bt_training_optio
 bt_status bt_program_compile_rewritten(const bt_model *model, const bt_training_options *options,
                                        const bt_target *target, const bt_passes *passes,
                                        bt_program **out);
+/* What bt_program_compile_with plans; also a plan that does not fit the target. */
+bt_status bt_plan_make(const bt_model *model, const bt_training_options *options,
+                       const bt_target *target, const bt_passes *passes, bt_plan **out);
 
 #endif

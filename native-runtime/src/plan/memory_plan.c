@@ -45,6 +45,16 @@ static bt_status settle(bt_ir *ir, const bt_memory_plan *plan) {
     return BT_OK;
 }
 
+static uint32_t operands_of(const bt_ir *ir) {
+    uint32_t count = 0;
+    for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
+        for (uint32_t i = 0; i < ir->sequences[s].count; i++) {
+            count += ir->sequences[s].instructions[i].operand_count;
+        }
+    }
+    return count;
+}
+
 /* Homes, the instructions that follow from them, and when everything lives; no offsets yet. Without
  * a share nothing is in L1, and kernels reach L2. */
 static bt_status draft(const bt_ir *ir, const bt_capacity *capacity, const bt_share *share,
@@ -74,6 +84,9 @@ static bt_status draft(const bt_ir *ir, const bt_capacity *capacity, const bt_sh
     for (uint32_t level = 0; level < BT_LEVEL_COUNT && status == BT_OK; level++) {
         status = bt_alive_most(out, level, &out->lower_bound_bytes[level], NULL, NULL);
         out->peak_bytes[level] = out->lower_bound_bytes[level];
+    }
+    if (share == NULL && l1_bytes > 0) {
+        staging.direct = operands_of(staged);
     }
     out->staging = staging;
     if (status != BT_OK) {
@@ -159,7 +172,7 @@ static bt_status try_share(search *s, const bt_share *share, bool *gaps_are_miss
  * gaps may take. */
 #define BT_ESTIMATE_SHARES 2u
 static const uint32_t tile_shares[] = {7, 3, 5, 9, 12, 2, 16, 1};
-static const uint32_t gap_parts[] = {32, 8};
+static const uint32_t gap_parts[] = {32, 8, 4};
 
 static bt_share share_of(const bt_capacity *capacity, uint32_t sixteenths, uint32_t gap_part) {
     uint64_t l1_bytes = capacity->bytes[BT_LEVEL_L1];

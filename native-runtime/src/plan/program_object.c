@@ -107,6 +107,7 @@ void bt_program_free(bt_program *program) {
     }
     free(program->initial);
     bt_recomputations_free(&program->recomputations);
+    bt_plan_free(program->plan);
     free(program->bytes);
     free(program);
 }
@@ -117,6 +118,18 @@ bt_status bt_program_bytes(const bt_program *program, const uint8_t **bytes, siz
     BT_REQUIRE(size);
     *bytes = program->bytes;
     *size = program->size;
+    return BT_OK;
+}
+
+bt_status bt_program_plan(const bt_program *program, const bt_plan **out) {
+    BT_REQUIRE(program);
+    BT_REQUIRE(out);
+    if (program->plan == NULL) {
+        BT_FAIL(BT_ERROR_STATE,
+                "The program came as bytes, which tell nothing of its plan; compile "
+                "it from its model.");
+    }
+    *out = program->plan;
     return BT_OK;
 }
 

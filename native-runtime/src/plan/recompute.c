@@ -159,6 +159,7 @@ static void repeat(rewriter *r, scope *s, uint32_t index) {
             again.operands[k] = read_instead(r, tensor, true);
         }
     }
+    r->out->node = again.node;
     bt_ir_emit(r->out, BT_SEQUENCE_TRAIN, again.opcode, again.operand_count, again.operands,
                again.attribute_count, again.attributes);
     uint64_t macs = bt_instruction_macs(c->ir, original);
@@ -208,6 +209,7 @@ static void rewrite_sequence(rewriter *r) {
         for (uint32_t k = 0; i > r->recompute->turn && k < instruction.operand_count; k++) {
             instruction.operands[k] = read_instead(r, instruction.operands[k], false);
         }
+        r->out->node = instruction.node;
         bt_ir_emit(r->out, BT_SEQUENCE_TRAIN, instruction.opcode, instruction.operand_count,
                    instruction.operands, instruction.attribute_count, instruction.attributes);
         r->before[i] = r->out->sequences[BT_SEQUENCE_TRAIN].count;
@@ -517,6 +519,7 @@ static bt_status record(recompute *c, const outcome *final, const repetition *re
         chosen->stash = stash;
         out->entries[out->count++] =
             (bt_recomputation){.opcode = writer->opcode,
+                               .node = writer->node,
                                .shape = ir->tensors[chosen->storage].shape,
                                .bytes = bt_ir_bytes(&ir->tensors[chosen->storage]),
                                .times = repetitions[i].times,

@@ -12,6 +12,7 @@
 /* One decision to recompute instead of to keep. */
 typedef struct bt_recomputation {
     uint32_t opcode; /* of the instruction that runs again */
+    uint32_t node;   /* of the model, that it belongs to */
     bt_shape shape;  /* of what it makes */
     uint32_t bytes;
     uint32_t times;       /* that it is made again */

@@ -582,6 +582,9 @@ static void emit_wait(stage *s, emission *e) {
 }
 
 static void emit_leaving(stage *s, emission *e) {
+    if (e->leaving != NULL) {
+        s->ir->node = e->leaving->instruction.node;
+    }
     for (uint32_t i = 0; e->leaving != NULL && i < e->leaving->out_count; i++) {
         if (!e->leaving->out[i].dropped) {
             emit_transfer(s, &e->leaving->out[i], false, e);
@@ -591,6 +594,7 @@ static void emit_leaving(stage *s, emission *e) {
 }
 
 static void emit_inputs(stage *s, const job *j, emission *e) {
+    s->ir->node = j->instruction.node;
     for (uint32_t i = 0; i < j->in_count; i++) {
         emit_transfer(s, &j->in[i], true, e);
     }
@@ -689,6 +693,7 @@ static void emit_job(stage *s, uint32_t n, emission *e) {
     if (e->fetched) {
         emit_inputs(s, now + 1, e);
     }
+    s->ir->node = now->instruction.node;
     bt_ir_emit(s->ir, s->sequence, now->instruction.opcode, now->instruction.operand_count,
                now->instruction.operands, now->instruction.attribute_count,
                now->instruction.attributes);

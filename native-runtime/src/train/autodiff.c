@@ -150,9 +150,11 @@ static uint32_t emit_forward(bt_emitter *emitter, const bt_training *training) {
         if (chain != NULL && bt_chain_begins(chain, i)) {
             bt_chain_forward(emitter, chain);
         } else if (chain == NULL && emitter->live[node->output]) {
+            emitter->ir->node = i;
             node->row->forward(emitter, node);
         }
     }
+    emitter->ir->node = BT_NO_NODE;
     bt_shape rows = {.rank = 2, .dims = {emitter->options->micro_batch, training->output_elements}};
     return bt_ir_view(emitter->ir, emitter->tensors[model->output], &rows);
 }
@@ -207,9 +209,11 @@ static void emit_train(bt_emitter *emitter, const bt_training *training) {
         if (chain != NULL && bt_chain_ends(chain, i)) {
             bt_chain_backward(emitter, chain, gradient);
         } else if (chain == NULL) {
+            emitter->ir->node = i;
             node->row->backward(emitter, node, gradient);
         }
     }
+    emitter->ir->node = BT_NO_NODE;
     if (emitter->options->input_gradient == 1) {
         keep_input_gradient(emitter);
     }

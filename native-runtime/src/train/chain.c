@@ -70,6 +70,11 @@ static bool reads_all(const bt_node *node) {
     return node->row->op == BT_OP_CONV && node->attributes.groups == 1;
 }
 
+/* Instructions from here on belong to this layer. */
+static void name_layer(bt_emitter *emitter, const bt_chain *chain, uint32_t layer) {
+    emitter->ir->node = chain->nodes[layer];
+}
+
 /* ---- finding */
 
 static uint64_t conv_macs(const bt_emitter *emitter, const bt_node *node) {
@@ -291,6 +296,7 @@ typedef struct part_scope {
 static void enter_part(bt_emitter *emitter, const bt_chain *chain, uint32_t layer, uint32_t part,
                        uint32_t x, uint32_t y, part_scope *scope) {
     const bt_node *node = node_at(emitter, chain, layer);
+    name_layer(emitter, chain, layer);
     scope->node = *node;
     scope->output_shape = emitter->shapes[node->output];
     scope->output = emitter->tensors[node->output];
@@ -475,6 +481,7 @@ static void emit_statistics(bt_emitter *emitter, bt_chain *chain, uint32_t layer
     for (uint32_t part = 0; part < chain->parts; part++) {
         begin_part(chain);
         uint32_t x = part_value(emitter, chain, layer, part);
+        name_layer(emitter, chain, layer);
         bt_emit(emitter, BT_OPCODE_NORM_SUMS,
                 BT_OPERANDS(x, partials_of(emitter, &n, partials, part)), NORM_PART_ATTRIBUTES(n));
     }
@@ -482,6 +489,7 @@ static void emit_statistics(bt_emitter *emitter, bt_chain *chain, uint32_t layer
     for (uint32_t part = 0; part < chain->parts; part++) {
         begin_part(chain);
         uint32_t x = part_value(emitter, chain, layer, part);
+        name_layer(emitter, chain, layer);
         bt_emit(emitter, BT_OPCODE_NORM_SQUARES,
                 BT_OPERANDS(x, row_pairs_of(emitter, chain, &n, means, part),
                             partials_of(emitter, &n, partials, part)),
@@ -690,6 +698,7 @@ static void emit_pass(bt_emitter *emitter, bt_chain *chain, uint32_t layer) {
         }
     }
     if (sums) {
+        name_layer(emitter, chain, layer);
         chain->means[layer] = fold_partials(emitter, &n, partials, BT_FOLD_MEANS);
     }
 }

@@ -8,7 +8,8 @@ void bt_ir_init(bt_ir *ir) {
                   .input = BT_NO_TENSOR,
                   .target = BT_NO_TENSOR,
                   .output = BT_NO_TENSOR,
-                  .loss = BT_NO_TENSOR};
+                  .loss = BT_NO_TENSOR,
+                  .node = BT_NO_NODE};
 }
 
 void bt_ir_free(bt_ir *ir) {
@@ -112,6 +113,7 @@ uint32_t bt_ir_tensor_new(bt_ir *ir, bt_residence residence, uint32_t dtype, con
     ir->tensors[index] = (bt_ir_tensor){.shape = *shape,
                                         .dtype = dtype,
                                         .storage = index,
+                                        .value = index,
                                         .residence = residence,
                                         .level = BT_LEVEL_L2,
                                         .name = text};
@@ -127,6 +129,7 @@ uint32_t bt_ir_slice(bt_ir *ir, uint32_t source, uint32_t first, const bt_shape 
         bt_ir_tensor_new(ir, ir->tensors[from.storage].residence, from.dtype, shape, "", NULL);
     if (ir->status == BT_OK) {
         ir->tensors[slice].storage = from.storage;
+        ir->tensors[slice].value = from.value;
         ir->tensors[slice].offset = from.offset + first * bt_dtype_bytes(from.dtype);
     }
     return slice;
@@ -161,8 +164,10 @@ void bt_ir_emit(bt_ir *ir, uint32_t sequence, uint32_t opcode, uint32_t operand_
         return;
     }
     bt_instruction *instruction = &target->instructions[target->count++];
-    *instruction = (bt_instruction){
-        .opcode = opcode, .operand_count = operand_count, .attribute_count = attribute_count};
+    *instruction = (bt_instruction){.opcode = opcode,
+                                    .operand_count = operand_count,
+                                    .attribute_count = attribute_count,
+                                    .node = ir->node};
     if (operand_count > 0) {
         memcpy(instruction->operands, operands, operand_count * sizeof *operands);
     }

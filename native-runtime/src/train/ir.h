@@ -11,6 +11,8 @@
 #include "model/shape.h"
 #include "program/program.h"
 
+#define BT_NO_NODE 0xFFFFFFFFu
+
 typedef enum bt_residence {
     BT_RESIDENCE_TRANSIENT, /* lives within a sequence */
     BT_RESIDENCE_PERSISTENT /* keeps its bytes for ever */
@@ -20,6 +22,7 @@ typedef struct bt_ir_tensor {
     bt_shape shape;
     uint32_t dtype;         /* BT_DTYPE_… */
     uint32_t storage;       /* the tensor whose bytes it shares; itself if none */
+    uint32_t value;         /* storage before others were put in its place; for reports */
     uint32_t offset;        /* bytes from the start of the storage */
     bt_residence residence; /* of a storage */
     uint32_t level;         /* home of a storage, BT_LEVEL_…; L2 until the planner decides */
@@ -33,6 +36,7 @@ typedef struct bt_instruction {
     uint32_t operands[BT_MAX_OPERANDS];
     uint32_t attribute_count;
     int32_t attributes[BT_MAX_CALL_ATTRIBUTES];
+    uint32_t node; /* of the model, which it computes a part of, or BT_NO_NODE; for reports */
 } bt_instruction;
 
 typedef struct bt_sequence {
@@ -47,6 +51,7 @@ typedef struct bt_ir {
     bt_sequence sequences[BT_SEQUENCE_COUNT];
     /* Tensors that the session fills before TRAIN and EVALUATE, and reads after them. */
     uint32_t input, target, output, loss;
+    uint32_t node; /* of the instructions that are emitted next */
 } bt_ir;
 
 /* Operand and attribute lists of bt_ir_emit. */

@@ -44,7 +44,7 @@ public final class InstructionCounts {
                 .build();
     }
 
-    private static Samples samples(Model model, int classes) {
+    static Samples samples(Model model, int classes) {
         int[] labels = new int[BATCH];
         Arrays.setAll(labels, i -> i % classes);
         int elements = Arrays.stream(model.inputShape()).reduce(1, Math::multiplyExact);

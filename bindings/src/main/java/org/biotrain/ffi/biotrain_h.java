@@ -68,6 +68,24 @@ public class biotrain_h extends biotrain_h$shared {
     public static int BT_MAX_INPUTS() {
         return BT_MAX_INPUTS;
     }
+    private static final int BT_PLAN_LEVELS = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * #define BT_PLAN_LEVELS 3
+     * }
+     */
+    public static int BT_PLAN_LEVELS() {
+        return BT_PLAN_LEVELS;
+    }
+    private static final int BT_PLAN_SEQUENCES = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * #define BT_PLAN_SEQUENCES 4
+     * }
+     */
+    public static int BT_PLAN_SEQUENCES() {
+        return BT_PLAN_SEQUENCES;
+    }
     private static final int BT_OK = (int)0L;
     /**
      * {@snippet lang=c :
@@ -2693,6 +2711,598 @@ public class biotrain_h extends biotrain_h$shared {
                 traceDowncall("bt_program_info_get", program, out);
             }
             return (int)mh$.invokeExact(program, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+    private static final int BT_POLICY_COMPILE = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_policy.BT_POLICY_COMPILE = 1
+     * }
+     */
+    public static int BT_POLICY_COMPILE() {
+        return BT_POLICY_COMPILE;
+    }
+    private static final int BT_POLICY_CONVENTIONAL = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_policy.BT_POLICY_CONVENTIONAL = 2
+     * }
+     */
+    public static int BT_POLICY_CONVENTIONAL() {
+        return BT_POLICY_CONVENTIONAL;
+    }
+    private static final int BT_TENSOR_WEIGHT = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_tensor_kind.BT_TENSOR_WEIGHT = 1
+     * }
+     */
+    public static int BT_TENSOR_WEIGHT() {
+        return BT_TENSOR_WEIGHT;
+    }
+    private static final int BT_TENSOR_GRADIENT = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_tensor_kind.BT_TENSOR_GRADIENT = 2
+     * }
+     */
+    public static int BT_TENSOR_GRADIENT() {
+        return BT_TENSOR_GRADIENT;
+    }
+    private static final int BT_TENSOR_OPTIMIZER = (int)3L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_tensor_kind.BT_TENSOR_OPTIMIZER = 3
+     * }
+     */
+    public static int BT_TENSOR_OPTIMIZER() {
+        return BT_TENSOR_OPTIMIZER;
+    }
+    private static final int BT_TENSOR_INPUT = (int)4L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_tensor_kind.BT_TENSOR_INPUT = 4
+     * }
+     */
+    public static int BT_TENSOR_INPUT() {
+        return BT_TENSOR_INPUT;
+    }
+    private static final int BT_TENSOR_ACTIVATION = (int)5L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_tensor_kind.BT_TENSOR_ACTIVATION = 5
+     * }
+     */
+    public static int BT_TENSOR_ACTIVATION() {
+        return BT_TENSOR_ACTIVATION;
+    }
+    private static final int BT_TENSOR_STASH = (int)6L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_tensor_kind.BT_TENSOR_STASH = 6
+     * }
+     */
+    public static int BT_TENSOR_STASH() {
+        return BT_TENSOR_STASH;
+    }
+    private static final int BT_TENSOR_ERROR = (int)7L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_tensor_kind.BT_TENSOR_ERROR = 7
+     * }
+     */
+    public static int BT_TENSOR_ERROR() {
+        return BT_TENSOR_ERROR;
+    }
+    private static final int BT_TENSOR_SCRATCH = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_tensor_kind.BT_TENSOR_SCRATCH = 8
+     * }
+     */
+    public static int BT_TENSOR_SCRATCH() {
+        return BT_TENSOR_SCRATCH;
+    }
+    private static final int BT_TENSOR_TILE = (int)9L;
+    /**
+     * {@snippet lang=c :
+     * enum bt_tensor_kind.BT_TENSOR_TILE = 9
+     * }
+     */
+    public static int BT_TENSOR_TILE() {
+        return BT_TENSOR_TILE;
+    }
+
+    private static class bt_plan_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER,
+            biotrain_h.C_POINTER,
+            biotrain_h.C_POINTER,
+            biotrain_h.C_INT,
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("bt_plan_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_create(const bt_model *model, const bt_training_options *options, const bt_target *target, bt_policy policy, uint32_t batch, bt_plan **out)
+     * }
+     */
+    public static FunctionDescriptor bt_plan_create$descriptor() {
+        return bt_plan_create.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_create(const bt_model *model, const bt_training_options *options, const bt_target *target, bt_policy policy, uint32_t batch, bt_plan **out)
+     * }
+     */
+    public static MethodHandle bt_plan_create$handle() {
+        return bt_plan_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_create(const bt_model *model, const bt_training_options *options, const bt_target *target, bt_policy policy, uint32_t batch, bt_plan **out)
+     * }
+     */
+    public static MemorySegment bt_plan_create$address() {
+        return bt_plan_create.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * bt_status bt_plan_create(const bt_model *model, const bt_training_options *options, const bt_target *target, bt_policy policy, uint32_t batch, bt_plan **out)
+     * }
+     */
+    public static int bt_plan_create(MemorySegment model, MemorySegment options, MemorySegment target, int policy, int batch, MemorySegment out) {
+        var mh$ = bt_plan_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bt_plan_create", model, options, target, policy, batch, out);
+            }
+            return (int)mh$.invokeExact(model, options, target, policy, batch, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bt_plan_free {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
+            biotrain_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("bt_plan_free");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * void bt_plan_free(bt_plan *plan)
+     * }
+     */
+    public static FunctionDescriptor bt_plan_free$descriptor() {
+        return bt_plan_free.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * void bt_plan_free(bt_plan *plan)
+     * }
+     */
+    public static MethodHandle bt_plan_free$handle() {
+        return bt_plan_free.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * void bt_plan_free(bt_plan *plan)
+     * }
+     */
+    public static MemorySegment bt_plan_free$address() {
+        return bt_plan_free.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * void bt_plan_free(bt_plan *plan)
+     * }
+     */
+    public static void bt_plan_free(MemorySegment plan) {
+        var mh$ = bt_plan_free.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bt_plan_free", plan);
+            }
+            mh$.invokeExact(plan);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bt_program_plan {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER,
+            biotrain_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("bt_program_plan");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * bt_status bt_program_plan(const bt_program *program, const bt_plan **out)
+     * }
+     */
+    public static FunctionDescriptor bt_program_plan$descriptor() {
+        return bt_program_plan.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * bt_status bt_program_plan(const bt_program *program, const bt_plan **out)
+     * }
+     */
+    public static MethodHandle bt_program_plan$handle() {
+        return bt_program_plan.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * bt_status bt_program_plan(const bt_program *program, const bt_plan **out)
+     * }
+     */
+    public static MemorySegment bt_program_plan$address() {
+        return bt_program_plan.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * bt_status bt_program_plan(const bt_program *program, const bt_plan **out)
+     * }
+     */
+    public static int bt_program_plan(MemorySegment program, MemorySegment out) {
+        var mh$ = bt_program_plan.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bt_program_plan", program, out);
+            }
+            return (int)mh$.invokeExact(program, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bt_plan_info_get {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER,
+            biotrain_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("bt_plan_info_get");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_info_get(const bt_plan *plan, bt_plan_info *out)
+     * }
+     */
+    public static FunctionDescriptor bt_plan_info_get$descriptor() {
+        return bt_plan_info_get.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_info_get(const bt_plan *plan, bt_plan_info *out)
+     * }
+     */
+    public static MethodHandle bt_plan_info_get$handle() {
+        return bt_plan_info_get.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_info_get(const bt_plan *plan, bt_plan_info *out)
+     * }
+     */
+    public static MemorySegment bt_plan_info_get$address() {
+        return bt_plan_info_get.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * bt_status bt_plan_info_get(const bt_plan *plan, bt_plan_info *out)
+     * }
+     */
+    public static int bt_plan_info_get(MemorySegment plan, MemorySegment out) {
+        var mh$ = bt_plan_info_get.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bt_plan_info_get", plan, out);
+            }
+            return (int)mh$.invokeExact(plan, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bt_plan_tensor_get {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER,
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("bt_plan_tensor_get");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_tensor_get(const bt_plan *plan, uint32_t index, bt_plan_tensor *out)
+     * }
+     */
+    public static FunctionDescriptor bt_plan_tensor_get$descriptor() {
+        return bt_plan_tensor_get.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_tensor_get(const bt_plan *plan, uint32_t index, bt_plan_tensor *out)
+     * }
+     */
+    public static MethodHandle bt_plan_tensor_get$handle() {
+        return bt_plan_tensor_get.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_tensor_get(const bt_plan *plan, uint32_t index, bt_plan_tensor *out)
+     * }
+     */
+    public static MemorySegment bt_plan_tensor_get$address() {
+        return bt_plan_tensor_get.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * bt_status bt_plan_tensor_get(const bt_plan *plan, uint32_t index, bt_plan_tensor *out)
+     * }
+     */
+    public static int bt_plan_tensor_get(MemorySegment plan, int index, MemorySegment out) {
+        var mh$ = bt_plan_tensor_get.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bt_plan_tensor_get", plan, index, out);
+            }
+            return (int)mh$.invokeExact(plan, index, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bt_plan_instruction_get {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER,
+            biotrain_h.C_INT,
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("bt_plan_instruction_get");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_instruction_get(const bt_plan *plan, uint32_t sequence, uint32_t index, bt_plan_instruction *out)
+     * }
+     */
+    public static FunctionDescriptor bt_plan_instruction_get$descriptor() {
+        return bt_plan_instruction_get.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_instruction_get(const bt_plan *plan, uint32_t sequence, uint32_t index, bt_plan_instruction *out)
+     * }
+     */
+    public static MethodHandle bt_plan_instruction_get$handle() {
+        return bt_plan_instruction_get.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_instruction_get(const bt_plan *plan, uint32_t sequence, uint32_t index, bt_plan_instruction *out)
+     * }
+     */
+    public static MemorySegment bt_plan_instruction_get$address() {
+        return bt_plan_instruction_get.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * bt_status bt_plan_instruction_get(const bt_plan *plan, uint32_t sequence, uint32_t index, bt_plan_instruction *out)
+     * }
+     */
+    public static int bt_plan_instruction_get(MemorySegment plan, int sequence, int index, MemorySegment out) {
+        var mh$ = bt_plan_instruction_get.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bt_plan_instruction_get", plan, sequence, index, out);
+            }
+            return (int)mh$.invokeExact(plan, sequence, index, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bt_plan_decision_get {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER,
+            biotrain_h.C_INT,
+            biotrain_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("bt_plan_decision_get");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_decision_get(const bt_plan *plan, uint32_t index, bt_plan_decision *out)
+     * }
+     */
+    public static FunctionDescriptor bt_plan_decision_get$descriptor() {
+        return bt_plan_decision_get.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_decision_get(const bt_plan *plan, uint32_t index, bt_plan_decision *out)
+     * }
+     */
+    public static MethodHandle bt_plan_decision_get$handle() {
+        return bt_plan_decision_get.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * bt_status bt_plan_decision_get(const bt_plan *plan, uint32_t index, bt_plan_decision *out)
+     * }
+     */
+    public static MemorySegment bt_plan_decision_get$address() {
+        return bt_plan_decision_get.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * bt_status bt_plan_decision_get(const bt_plan *plan, uint32_t index, bt_plan_decision *out)
+     * }
+     */
+    public static int bt_plan_decision_get(MemorySegment plan, int index, MemorySegment out) {
+        var mh$ = bt_plan_decision_get.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bt_plan_decision_get", plan, index, out);
+            }
+            return (int)mh$.invokeExact(plan, index, out);
+        } catch (Error | RuntimeException ex) {
+           throw ex;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bt_plan_advice {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            biotrain_h.C_POINTER,
+            biotrain_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = SYMBOL_LOOKUP.findOrThrow("bt_plan_advice");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * const char *bt_plan_advice(const bt_plan *plan)
+     * }
+     */
+    public static FunctionDescriptor bt_plan_advice$descriptor() {
+        return bt_plan_advice.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * const char *bt_plan_advice(const bt_plan *plan)
+     * }
+     */
+    public static MethodHandle bt_plan_advice$handle() {
+        return bt_plan_advice.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * const char *bt_plan_advice(const bt_plan *plan)
+     * }
+     */
+    public static MemorySegment bt_plan_advice$address() {
+        return bt_plan_advice.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * const char *bt_plan_advice(const bt_plan *plan)
+     * }
+     */
+    public static MemorySegment bt_plan_advice(MemorySegment plan) {
+        var mh$ = bt_plan_advice.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bt_plan_advice", plan);
+            }
+            return (MemorySegment)mh$.invokeExact(plan);
         } catch (Error | RuntimeException ex) {
            throw ex;
         } catch (Throwable ex$) {

@@ -21,6 +21,11 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint32_t l2_bytes;
  *     uint32_t l3_bytes;
  *     char name[32];
+ *     float macs_per_cycle;
+ *     float l2_bytes_per_cycle;
+ *     float l3_bytes_per_cycle;
+ *     uint32_t l2_load_cycles;
+ *     uint32_t dispatch_cycles;
  * }
  * }
  */
@@ -36,7 +41,12 @@ public class bt_target {
         biotrain_h.C_INT.withName("l1_bytes"),
         biotrain_h.C_INT.withName("l2_bytes"),
         biotrain_h.C_INT.withName("l3_bytes"),
-        MemoryLayout.sequenceLayout(32, biotrain_h.C_CHAR).withName("name")
+        MemoryLayout.sequenceLayout(32, biotrain_h.C_CHAR).withName("name"),
+        biotrain_h.C_FLOAT.withName("macs_per_cycle"),
+        biotrain_h.C_FLOAT.withName("l2_bytes_per_cycle"),
+        biotrain_h.C_FLOAT.withName("l3_bytes_per_cycle"),
+        biotrain_h.C_INT.withName("l2_load_cycles"),
+        biotrain_h.C_INT.withName("dispatch_cycles")
     ).withName("bt_target");
 
     /**
@@ -341,6 +351,226 @@ public class bt_target {
      */
     public static void name(MemorySegment struct, long index0, byte fieldValue) {
         name$ELEM_HANDLE.set(struct, name$OFFSET, index0, fieldValue);
+    }
+
+    private static final OfFloat macs_per_cycle$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("macs_per_cycle"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float macs_per_cycle
+     * }
+     */
+    public static final OfFloat macs_per_cycle$layout() {
+        return macs_per_cycle$LAYOUT;
+    }
+
+    private static final long macs_per_cycle$OFFSET = $LAYOUT.byteOffset(groupElement("macs_per_cycle"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float macs_per_cycle
+     * }
+     */
+    public static final long macs_per_cycle$offset() {
+        return macs_per_cycle$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float macs_per_cycle
+     * }
+     */
+    public static float macs_per_cycle(MemorySegment struct) {
+        return struct.get(macs_per_cycle$LAYOUT, macs_per_cycle$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float macs_per_cycle
+     * }
+     */
+    public static void macs_per_cycle(MemorySegment struct, float fieldValue) {
+        struct.set(macs_per_cycle$LAYOUT, macs_per_cycle$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat l2_bytes_per_cycle$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("l2_bytes_per_cycle"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float l2_bytes_per_cycle
+     * }
+     */
+    public static final OfFloat l2_bytes_per_cycle$layout() {
+        return l2_bytes_per_cycle$LAYOUT;
+    }
+
+    private static final long l2_bytes_per_cycle$OFFSET = $LAYOUT.byteOffset(groupElement("l2_bytes_per_cycle"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float l2_bytes_per_cycle
+     * }
+     */
+    public static final long l2_bytes_per_cycle$offset() {
+        return l2_bytes_per_cycle$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float l2_bytes_per_cycle
+     * }
+     */
+    public static float l2_bytes_per_cycle(MemorySegment struct) {
+        return struct.get(l2_bytes_per_cycle$LAYOUT, l2_bytes_per_cycle$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float l2_bytes_per_cycle
+     * }
+     */
+    public static void l2_bytes_per_cycle(MemorySegment struct, float fieldValue) {
+        struct.set(l2_bytes_per_cycle$LAYOUT, l2_bytes_per_cycle$OFFSET, fieldValue);
+    }
+
+    private static final OfFloat l3_bytes_per_cycle$LAYOUT = (OfFloat)$LAYOUT.select(groupElement("l3_bytes_per_cycle"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * float l3_bytes_per_cycle
+     * }
+     */
+    public static final OfFloat l3_bytes_per_cycle$layout() {
+        return l3_bytes_per_cycle$LAYOUT;
+    }
+
+    private static final long l3_bytes_per_cycle$OFFSET = $LAYOUT.byteOffset(groupElement("l3_bytes_per_cycle"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * float l3_bytes_per_cycle
+     * }
+     */
+    public static final long l3_bytes_per_cycle$offset() {
+        return l3_bytes_per_cycle$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * float l3_bytes_per_cycle
+     * }
+     */
+    public static float l3_bytes_per_cycle(MemorySegment struct) {
+        return struct.get(l3_bytes_per_cycle$LAYOUT, l3_bytes_per_cycle$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * float l3_bytes_per_cycle
+     * }
+     */
+    public static void l3_bytes_per_cycle(MemorySegment struct, float fieldValue) {
+        struct.set(l3_bytes_per_cycle$LAYOUT, l3_bytes_per_cycle$OFFSET, fieldValue);
+    }
+
+    private static final OfInt l2_load_cycles$LAYOUT = (OfInt)$LAYOUT.select(groupElement("l2_load_cycles"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint32_t l2_load_cycles
+     * }
+     */
+    public static final OfInt l2_load_cycles$layout() {
+        return l2_load_cycles$LAYOUT;
+    }
+
+    private static final long l2_load_cycles$OFFSET = $LAYOUT.byteOffset(groupElement("l2_load_cycles"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint32_t l2_load_cycles
+     * }
+     */
+    public static final long l2_load_cycles$offset() {
+        return l2_load_cycles$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint32_t l2_load_cycles
+     * }
+     */
+    public static int l2_load_cycles(MemorySegment struct) {
+        return struct.get(l2_load_cycles$LAYOUT, l2_load_cycles$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint32_t l2_load_cycles
+     * }
+     */
+    public static void l2_load_cycles(MemorySegment struct, int fieldValue) {
+        struct.set(l2_load_cycles$LAYOUT, l2_load_cycles$OFFSET, fieldValue);
+    }
+
+    private static final OfInt dispatch_cycles$LAYOUT = (OfInt)$LAYOUT.select(groupElement("dispatch_cycles"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint32_t dispatch_cycles
+     * }
+     */
+    public static final OfInt dispatch_cycles$layout() {
+        return dispatch_cycles$LAYOUT;
+    }
+
+    private static final long dispatch_cycles$OFFSET = $LAYOUT.byteOffset(groupElement("dispatch_cycles"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint32_t dispatch_cycles
+     * }
+     */
+    public static final long dispatch_cycles$offset() {
+        return dispatch_cycles$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint32_t dispatch_cycles
+     * }
+     */
+    public static int dispatch_cycles(MemorySegment struct) {
+        return struct.get(dispatch_cycles$LAYOUT, dispatch_cycles$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint32_t dispatch_cycles
+     * }
+     */
+    public static void dispatch_cycles(MemorySegment struct, int fieldValue) {
+        struct.set(dispatch_cycles$LAYOUT, dispatch_cycles$OFFSET, fieldValue);
     }
 
     /**

@@ -33,6 +33,7 @@ import picocli.CommandLine.Command;
             EvaluateCommand.class,
             StudyCommand.class,
             InspectCommand.class,
+            PlanCommand.class,
             ModelsCommand.class,
             OpsCommand.class,
             PassesCommand.class,

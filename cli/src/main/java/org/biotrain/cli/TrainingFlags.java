@@ -27,7 +27,10 @@ final class TrainingFlags {
             description = "Windows computed at once; gradients accumulate to the batch. Default: 1.")
     private @Nullable Integer microBatch;
 
-    @Option(names = "--optimizer", paramLabel = "NAME", description = "sgd, adam or adamw. Default: sgd.")
+    @Option(
+            names = "--optimizer",
+            paramLabel = "NAME",
+            description = "sgd (or sgd-momentum), adam or adamw. Default: sgd.")
     private @Nullable String optimizer;
 
     @Option(

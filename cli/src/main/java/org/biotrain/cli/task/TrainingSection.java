@@ -80,6 +80,8 @@ public record TrainingSection(
 
     private enum Rule {
         SGD,
+        /** Another name of SGD, which has momentum unless told otherwise. */
+        SGD_MOMENTUM,
         ADAM,
         ADAMW
     }
@@ -230,12 +232,12 @@ public record TrainingSection(
 
     private Optimizer rule() {
         Rule rule = optimizer == null ? Rule.SGD : Kebab.parse("optimizer", Rule.class, optimizer);
-        if (rule != Rule.SGD && (momentum != null || nesterov != null)) {
+        if (rule != Rule.SGD && rule != Rule.SGD_MOMENTUM && (momentum != null || nesterov != null)) {
             throw new CliException(
                     "momentum and nesterov belong to sgd, but the optimizer is " + Kebab.text(rule) + "; remove them");
         }
         return switch (rule) {
-            case SGD ->
+            case SGD, SGD_MOMENTUM ->
                 new Optimizer.Sgd(
                         Objects.requireNonNullElse(learningRate, 5e-3f),
                         Objects.requireNonNullElse(momentum, 0.9f),
