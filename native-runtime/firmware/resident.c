@@ -460,6 +460,11 @@ static uint32_t train_step(bt_resident *resident, const bt_step_command *step,
     return BT_RESULT_OK;
 }
 
+/* Steps of this program end with their only micro-batch. */
+static uint32_t updates_in_train(const bt_resident *resident) {
+    return (resident->program->flags & BT_PROGRAM_FUSED_UPDATE) != 0;
+}
+
 static uint32_t command_train(bt_resident *resident, const uint32_t *arguments, uint32_t sequence,
                               uint32_t *results) {
     uint32_t steps = arguments[0];
@@ -482,7 +487,8 @@ static uint32_t command_train(bt_resident *resident, const uint32_t *arguments, 
     indices = (const uint32_t *)(const void *)(step + steps);
     for (i = 0; i < steps; i++) {
         uint32_t samples = step[i].samples;
-        if (samples == 0 || samples % resident->program->micro_batch != 0 || samples > left) {
+        if (samples == 0 || samples % resident->program->micro_batch != 0 || samples > left ||
+            (updates_in_train(resident) && samples != resident->program->micro_batch)) {
             return BT_RESULT_ARGUMENT;
         }
         left -= samples;
@@ -529,7 +535,7 @@ static uint32_t command_accumulate(bt_resident *resident, const uint32_t *argume
     uint32_t *indices;
     uint32_t result;
     float sum = 0.0f;
-    if (resident->program == NULL || resident->format == 0) {
+    if (resident->program == NULL || resident->format == 0 || updates_in_train(resident)) {
         return BT_RESULT_STATE;
     }
     indices = staged_indices(resident, arguments, 1, &result);
@@ -551,7 +557,7 @@ static uint32_t command_update(bt_resident *resident, const uint32_t *arguments)
     const uint8_t *staging = staging_buffer(resident, arguments[0]);
     const bt_step_command *step = (const bt_step_command *)(const void *)staging;
     bt_step_scalars scalars;
-    if (resident->program == NULL) {
+    if (resident->program == NULL || updates_in_train(resident)) {
         return BT_RESULT_STATE;
     }
     if (staging == NULL) {

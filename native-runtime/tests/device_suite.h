@@ -81,6 +81,17 @@ static void a_larger_network_gives_the_bits_of_sim(void) {
     bt_model_free(model);
 }
 
+static void fused_updates_give_the_bits_of_sim(void) {
+    bt_model *model = epidenet();
+    bt_training_options options = options_default();
+    options.micro_batch = 4; /* the step of a run */
+    options.fused_update = 1;
+    bt_program *program = compile(model, &options, "gap9");
+    check_same("fused updates", program, 2, 11, 3);
+    bt_program_free(program);
+    bt_model_free(model);
+}
+
 static void cached_features_give_the_bits_of_sim(void) {
     bt_model *model = epidenet();
     bt_training_options options = options_default();

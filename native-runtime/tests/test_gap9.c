@@ -110,6 +110,7 @@ int main(void) {
     RUN(every_optimizer_gives_the_bits_of_sim);
     RUN(a_larger_network_gives_the_bits_of_sim);
     RUN(the_largest_network_gives_the_bits_of_sim);
+    RUN(fused_updates_give_the_bits_of_sim);
     RUN(cached_features_give_the_bits_of_sim);
     RUN(a_device_that_ends_ends_the_step_with_an_error);
     RUN(a_device_that_stalls_runs_into_the_deadline);

@@ -193,6 +193,100 @@ static bt_model *random_chain(uint32_t seed) {
     return finish(&b, add_linear(&b, "head", add_flatten(&b, v), (int32_t)channels, 3));
 }
 
+/* Steps of one micro-batch, for which a program with fused updates needs TRAIN alone. */
+static void check_fused_bits_with(const bt_program *plain, const bt_program *fused, int eager,
+                                  const char *what) {
+    static const uint32_t sequences[] = {BT_SEQUENCE_BEGIN, BT_SEQUENCE_TRAIN, BT_SEQUENCE_UPDATE};
+    machine a = machine_new(fused), b = machine_new(plain);
+    a.eager = b.eager = eager;
+    CHECK(a.header->sequence_words[BT_SEQUENCE_BEGIN] == 0 &&
+              a.header->sequence_words[BT_SEQUENCE_UPDATE] == 0 &&
+              a.header->flags == BT_PROGRAM_FUSED_UPDATE,
+          "%s is not fused", what);
+    for (uint32_t step = 0; step < 4; step++) {
+        uint32_t last = step < 3 ? BT_SEQUENCE_TRAIN : BT_SEQUENCE_EVALUATE;
+        load_sample(&a, 17 + step);
+        load_sample(&b, 17 + step);
+        machine_run(&a, last);
+        for (uint32_t i = 0; last == BT_SEQUENCE_TRAIN && i < 3; i++) {
+            machine_run(&b, sequences[i]);
+        }
+        if (last == BT_SEQUENCE_EVALUATE) {
+            machine_run(&b, last);
+        }
+        const char *name = difference(&a, &b, last);
+        CHECK(name == NULL, "%s: %s differs after step %u, transfers %s", what, name, step,
+              eager ? "at once" : "late");
+        a.scalars.micro_step = ++b.scalars.micro_step;
+    }
+    machine_free(&a);
+    machine_free(&b);
+}
+
+static void check_fused_bits(const bt_program *plain, const bt_program *fused, const char *what) {
+    check_fused_bits_with(plain, fused, 1, what);
+    check_fused_bits_with(plain, fused, 0, what);
+}
+
+static void random_graphs_compute_the_same_bits_with_fused_updates(void) {
+    enum { GRAPHS = 600 };
+    uint32_t compared = 0, smaller = 0, larger = 0, recomputed = 0;
+    for (uint32_t seed = 0; seed < GRAPHS; seed++) {
+        bt_model *model = random_model(seed + 9000, 2 + seed % 30, 0);
+        bt_training_options options = random_options(seed);
+        options.optimizer = 1 + seed % 3;
+        options.momentum = seed % 2 == 0 ? 0.9f : 0.0f;
+        uint32_t l1_bytes = seed % 4 < 2 ? 0 : 8192;
+        bt_program *plain = compile_with(model, &options, l1_bytes, &bt_passes_all);
+        options.fused_update = 1;
+        bt_program *fused = compile_with(model, &options, l1_bytes, &bt_passes_all);
+        CHECK((plain == NULL) == (fused == NULL), "seed %u: one of the programs fails", seed);
+        if (plain != NULL && fused != NULL) {
+            char what[32];
+            snprintf(what, sizeof what, "seed %u", seed);
+            check_fused_bits(plain, fused, what);
+            bt_program_info before = program_info(plain), after = program_info(fused);
+            CHECK(after.persistent_bytes < before.persistent_bytes, "%s: %u persistent bytes", what,
+                  after.persistent_bytes);
+            compared++;
+            smaller += after.l2_peak_bytes < before.l2_peak_bytes;
+            larger += after.l2_peak_bytes > before.l2_peak_bytes;
+            recomputed += fused->recomputations.count;
+        }
+        bt_program_free(plain);
+        bt_program_free(fused);
+        bt_model_free(model);
+    }
+    printf("    %u graphs compared, %u smaller, %u larger, %u activations recomputed\n", compared,
+           smaller, larger, recomputed);
+    CHECK(compared > GRAPHS / 2 && smaller > compared / 2 && recomputed > 0, "%u of %u", smaller,
+          compared);
+}
+
+static void published_networks_need_less_memory_with_fused_updates(void) {
+    bt_model *models[] = {epidenet(), mi_bminet(8, 64, 0), mi_bminet(32, 128, 1)};
+    static const char *const names[] = {"EpiDeNet", "MI-BMINet F8", "MI-BMINet F32"};
+    for (uint32_t i = 0; i < 3; i++) {
+        bt_training_options options = options_default();
+        bt_program *plain = compile_with(models[i], &options, 114688, &bt_passes_all);
+        options.fused_update = 1;
+        bt_program *fused = compile_with(models[i], &options, 114688, &bt_passes_all);
+        bt_program_info before = program_info(plain), after = program_info(fused);
+        uint32_t gradients = 4 * after.trainable_parameters;
+        printf("    %s: %u persistent bytes instead of %u, %u bytes of L1 and L2 instead of %u\n",
+               names[i], after.persistent_bytes, before.persistent_bytes,
+               after.l1_peak_bytes + after.l2_peak_bytes,
+               before.l1_peak_bytes + before.l2_peak_bytes);
+        check_fused_bits(plain, fused, names[i]);
+        CHECK(before.persistent_bytes - after.persistent_bytes == gradients, "%s", names[i]);
+        CHECK(after.l2_peak_bytes <= before.l2_peak_bytes, "%s", names[i]);
+        CHECK(after.training_macs == before.training_macs, "%s", names[i]);
+        bt_program_free(plain);
+        bt_program_free(fused);
+        bt_model_free(models[i]);
+    }
+}
+
 /* What a search minimises. */
 static uint32_t l2_and_program(const bt_program *program) {
     bt_program_info info = program_info(program);
@@ -332,6 +426,8 @@ int main(void) {
     RUN(decisions_are_recorded);
     RUN(every_partition_computes_the_same_bits);
     RUN(random_graphs_compute_the_same_bits);
+    RUN(published_networks_need_less_memory_with_fused_updates);
+    RUN(random_graphs_compute_the_same_bits_with_fused_updates);
     RUN(random_chains_compute_the_same_bits_in_parts);
     return REPORT();
 }

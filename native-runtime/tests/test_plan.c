@@ -55,6 +55,7 @@ static bt_training_options random_options(uint32_t seed) {
     options.scheme = next_below(&state, 2) ? BT_UPDATE_FULL : BT_UPDATE_LAST_LAYER;
     options.micro_batch = 1 + next_below(&state, 3);
     options.input_gradient = next_below(&state, 2);
+    options.fused_update = seed / 3 % 2;
     if (options.micro_batch > 1) {
         options.batch_norm = 1 + next_below(&state, 2);
     }

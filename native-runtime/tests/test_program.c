@@ -273,6 +273,7 @@ static void a_damaged_header_is_refused(void) {
     expect_with(&i, &h->micro_batch, 0x80000002u, BT_FAULT_INTERFACE, "micro-batch that wraps");
     expect_with(&i, &h->input_elements, 41, BT_FAULT_INTERFACE, "input elements");
     expect_with(&i, &h->target_kind, 2, BT_FAULT_INTERFACE, "target kind");
+    expect_with(&i, &h->flags, 2, BT_FAULT_INTERFACE, "an unknown flag");
     i.bytes[h->names_offset + h->names_bytes - 1] = 'x';
     i.bytes[h->names_offset + h->names_bytes - 2] = 'x';
     program_seal(i.bytes);

@@ -316,6 +316,7 @@ int main(void) {
     RUN(every_scheme_gives_the_bits_of_sim);
     RUN(every_optimizer_gives_the_bits_of_sim);
     RUN(a_larger_network_gives_the_bits_of_sim);
+    RUN(fused_updates_give_the_bits_of_sim);
     RUN(cached_features_give_the_bits_of_sim);
     RUN(a_killed_qemu_ends_a_step_with_an_error);
     RUN(a_qemu_killed_while_features_are_computed_loses_the_weights);

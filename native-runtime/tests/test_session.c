@@ -332,6 +332,70 @@ static void accumulate_and_update_are_a_step(void) {
     bt_program_free(program);
 }
 
+/* The same weights and losses, step by step, without gradients that are kept. */
+static void fused_updates_give_the_same_bits(void) {
+    static const uint32_t optimizers[] = {BT_OPTIMIZER_SGD, BT_OPTIMIZER_ADAM, BT_OPTIMIZER_ADAMW};
+    for (uint32_t i = 0; i < 3; i++) {
+        bt_training_options options = options_default();
+        options.optimizer = optimizers[i];
+        options.micro_batch = 1 + i % 2;
+        bt_program *plain = small_program(&options, 0.5f);
+        options.fused_update = 1;
+        bt_program *fused = small_program(&options, 0.5f);
+        fixture f = fixture_open("sim:", plain);
+        fixture g = fixture_open("sim:", fused);
+        history h = {0}, k = {0};
+        float expected[MAX_WEIGHTS], values[MAX_WEIGHTS];
+        upload_waves(f.session, BT_SAMPLE_INT16);
+        upload_waves(g.session, BT_SAMPLE_INT16);
+        require(train(f.session, 200, options.micro_batch, 0, 0.01f, &h), "train");
+        require(train(g.session, 200, options.micro_batch, 0, 0.01f, &k), "train");
+        CHECK(h.count == 200 && k.count == 200, "%u and %u records", h.count, k.count);
+        CHECK(memcmp(h.losses, k.losses, 200 * 4) == 0, "optimizer %u: losses differ", i);
+        for (uint32_t t = 0; t < bt_session_tensor_count(g.session); t++) {
+            bt_tensor_info info = {.struct_size = sizeof info};
+            require(bt_session_tensor_info(g.session, t, &info), "bt_session_tensor_info");
+            require(bt_session_read(f.session, info.name, expected, info.bytes / 4), info.name);
+            require(bt_session_read(g.session, info.name, values, info.bytes / 4), info.name);
+            CHECK(memcmp(values, expected, info.bytes) == 0, "optimizer %u: %s differs", i,
+                  info.name);
+            CHECK(strncmp(info.name, "gradient.", 9) != 0, "%s is kept", info.name);
+        }
+        fixture_close(&f);
+        fixture_close(&g);
+        bt_program_free(plain);
+        bt_program_free(fused);
+    }
+}
+
+static void fused_updates_take_steps_of_one_micro_batch(void) {
+    bt_training_options options = options_default();
+    options.micro_batch = 2;
+    options.fused_update = 1;
+    bt_program *program = small_program(&options, 0.0f);
+    fixture f = fixture_open("sim:", program);
+    const uint32_t indices[] = {0, 1, 2, 3};
+    history h = {0};
+    float bias[3];
+    upload_waves(f.session, BT_SAMPLE_INT16);
+    check_status(train(f.session, 1, 4, 0, 0.01f, &h), BT_ERROR_ARGUMENT,
+                 "exactly one micro-batch per step, which is 2");
+    check_status(bt_session_accumulate(f.session, indices, 4, NULL), BT_ERROR_STATE,
+                 "bt_session_accumulate needs gradients that are kept");
+    check_status(bt_session_update(f.session, 0.1f), BT_ERROR_STATE,
+                 "bt_session_update needs gradients that are kept");
+    check_status(bt_session_read(f.session, "gradient.fc.bias", bias, 3), BT_ERROR_ARGUMENT,
+                 "not with fused_update");
+    require(bt_session_read(f.session, "fc.bias", bias, 3), "read");
+    bias[0] = INFINITY;
+    require(bt_session_write(f.session, "fc.bias", bias, 3), "write");
+    check_status(train(f.session, 1, 2, 0, 0.01f, &h), BT_ERROR_NUMERIC, "Restore a checkpoint");
+    require(bt_session_read(f.session, "fc.bias", bias, 3), "read");
+    CHECK(h.count == 0 && isnan(bias[1]), "%u steps, fc.bias[1] is %f", h.count, (double)bias[1]);
+    fixture_close(&f);
+    bt_program_free(program);
+}
+
 static void evaluation_does_not_depend_on_the_micro_batch(void) {
     uint32_t indices[SAMPLES - 1];
     float outputs[2][(SAMPLES - 1) * 3], losses[2][SAMPLES - 1];
@@ -863,6 +927,28 @@ static void the_firmware_checks_every_argument(void) {
     bt_program_free(program);
 }
 
+static void the_firmware_checks_steps_with_fused_updates(void) {
+    bt_training_options options = options_default();
+    options.fused_update = 1;
+    bt_program *program = small_program(&options, 0.0f);
+    fixture f = fixture_open("sim:", program);
+    const uint32_t staged[] = {2, 0, 0, 0, 0, 1}; /* a step of two samples: 0 and 1 */
+    const uint32_t train_two[BT_MAILBOX_ARGUMENTS] = {1, 2, 0, bt_crc32c(0, staged, sizeof staged)};
+    const uint32_t accumulate[BT_MAILBOX_ARGUMENTS] = {1, 0, bt_crc32c(0, staged, 4)};
+    const uint32_t update[BT_MAILBOX_ARGUMENTS] = {0, bt_crc32c(0, staged, 16)};
+    upload_waves(f.session, BT_SAMPLE_INT16);
+    require(bt_device_write(f.device, f.device->mailbox.staging[0], staged, sizeof staged),
+            "staging");
+    CHECK(raw_command(f.device, BT_COMMAND_TRAIN, train_two) == BT_RESULT_ARGUMENT, "TRAIN: %u",
+          f.device->mailbox.status);
+    CHECK(raw_command(f.device, BT_COMMAND_ACCUMULATE, accumulate) == BT_RESULT_STATE,
+          "ACCUMULATE: %u", f.device->mailbox.status);
+    CHECK(raw_command(f.device, BT_COMMAND_UPDATE, update) == BT_RESULT_STATE, "UPDATE: %u",
+          f.device->mailbox.status);
+    fixture_close(&f);
+    bt_program_free(program);
+}
+
 static void the_firmware_refuses_labels_and_samples_that_are_out_of_range(void) {
     bt_training_options options = options_default();
     bt_program *program = small_program(&options, 0.0f);
@@ -906,6 +992,8 @@ static void test_any_device(void) {
     RUN(a_long_training_is_split_and_reported_in_order);
     RUN(a_resumed_training_continues_bit_exactly);
     RUN(accumulate_and_update_are_a_step);
+    RUN(fused_updates_give_the_same_bits);
+    RUN(fused_updates_take_steps_of_one_micro_batch);
     RUN(evaluation_does_not_depend_on_the_micro_batch);
     RUN(outputs_larger_than_a_staging_buffer_come_whole);
     RUN(the_plan_and_the_high_water_mark_agree);
@@ -916,6 +1004,7 @@ static void test_any_device(void) {
     RUN(a_listener_stops_the_training);
     RUN(another_thread_aborts_the_training);
     RUN(the_firmware_checks_every_argument);
+    RUN(the_firmware_checks_steps_with_fused_updates);
     RUN(the_firmware_refuses_labels_and_samples_that_are_out_of_range);
     RUN(a_program_that_was_overwritten_is_forgotten);
 }

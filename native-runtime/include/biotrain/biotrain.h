@@ -303,6 +303,9 @@ typedef struct bt_training_options {
     uint32_t dead_gradients; /* default 1 */
     uint32_t fold_batch_norm;
     uint32_t cache_features;
+    /* 1: parameters are updated within the backward pass and no gradient of theirs is kept, for
+     * steps of exactly one micro-batch; see bt_session_train. */
+    uint32_t fused_update;
 } bt_training_options;
 
 /* SGD, lr 5e-3, momentum 0.9, weight decay 1e-3, cosine, full, micro-batch 1, cross-entropy. */
@@ -619,7 +622,10 @@ BT_API bt_status bt_session_capacity(const bt_session *session, bt_sample_format
 /*
  * step_count optimizer steps; step i takes the next steps[i].samples entries of indices. on_step
  * (may be NULL) is called in order on this thread. After BT_ERROR_ABORTED or BT_ERROR_NUMERIC all
- * reported steps are complete and no other has changed the weights.
+ * reported steps are complete and no other has changed the weights, with one exception: a program
+ * with fused_update has updated the weights before its loss is looked at, so after BT_ERROR_NUMERIC
+ * they are those after the step that failed; restore a checkpoint. Such a program takes steps of
+ * one micro-batch only, and neither bt_session_accumulate nor bt_session_update.
  */
 BT_API bt_status bt_session_train(bt_session *session, const bt_step *steps, uint32_t step_count,
                                   const uint32_t *indices, bt_step_fn on_step, void *user);

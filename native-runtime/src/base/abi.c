@@ -75,6 +75,7 @@ static const bt_abi_entry entries_of_abi[] = {
     BT_MEMBER(bt_training_options, dead_gradients),
     BT_MEMBER(bt_training_options, fold_batch_norm),
     BT_MEMBER(bt_training_options, cache_features),
+    BT_MEMBER(bt_training_options, fused_update),
     BT_STRUCT(bt_pass_info),
     BT_MEMBER(bt_pass_info, struct_size),
     BT_MEMBER(bt_pass_info, pass),

@@ -179,6 +179,7 @@ bt_status bt_conventional_plan(const bt_model *model, const bt_training_options 
     bt_model *normed;
     whole.micro_batch = batch;
     whole.batch_norm = BT_BATCH_NORM_TRAINING;
+    whole.fused_update = 0;
     BT_TRY(bt_with_batch_norms(model, &normed));
     bt_status status = bt_training_build(normed, &whole, &training);
     if (status == BT_OK) {

@@ -42,6 +42,7 @@ typedef struct recompute {
 
 /* What a set of decisions leads to. */
 typedef struct outcome {
+    bool is_wrong; /* other bits would be computed */
     uint64_t peak;
     double pressure; /* sum of squares of the bytes alive at every instruction: breaks ties */
     uint64_t work;   /* elements and multiply-adds computed again */
@@ -62,6 +63,8 @@ typedef struct rewriter {
     uint32_t *shared;        /* per tensor of the original: what was made again, or BT_NO_TENSOR */
     repetition *repetitions; /* per candidate */
     uint32_t *before;        /* per original instruction: instructions of the result up to it */
+    uint32_t now;            /* original instruction that is being rewritten */
+    bool is_stale;           /* something was made again from what has changed since */
     uint64_t work, macs;
 } rewriter;
 
@@ -136,6 +139,13 @@ static bool writes(const bt_ir *ir, const bt_instruction *instruction, uint32_t 
     return false;
 }
 
+/* What instruction number index reads is written between it and the present: an updated parameter.
+ */
+static bool has_changed(const rewriter *r, uint32_t storage, uint32_t index) {
+    const usage *u = &r->recompute->usages[storage];
+    return u->last_write != BT_NO_TENSOR && u->last_write > index && u->first_write < r->now;
+}
+
 static uint32_t remake(rewriter *r, scope *s, uint32_t storage);
 
 static void repeat(rewriter *r, scope *s, uint32_t index) {
@@ -156,6 +166,7 @@ static void repeat(rewriter *r, scope *s, uint32_t index) {
         } else if (deep && is_forgotten(c, storage)) {
             again.operands[k] = copy_view(r, tensor, remake(r, s, storage));
         } else {
+            r->is_stale = r->is_stale || has_changed(r, storage, index);
             again.operands[k] = read_instead(r, tensor, true);
         }
     }
@@ -206,6 +217,7 @@ static void rewrite_sequence(rewriter *r) {
     r->out->sequences[BT_SEQUENCE_TRAIN].count = 0;
     for (uint32_t i = 0; i < train->count; i++) {
         bt_instruction instruction = train->instructions[i];
+        r->now = i;
         for (uint32_t k = 0; i > r->recompute->turn && k < instruction.operand_count; k++) {
             instruction.operands[k] = read_instead(r, instruction.operands[k], false);
         }
@@ -299,7 +311,7 @@ static bt_status judge(const recompute *recompute, outcome *out) {
             ? bt_lifetimes_find(&ir, &plan)
             : bt_error_set(BT_ERROR_MEMORY, "The host has no memory left to plan a program.");
     if (status == BT_OK) {
-        *out = (outcome){.work = r.work, .macs = r.macs};
+        *out = (outcome){.is_wrong = r.is_stale, .work = r.work, .macs = r.macs};
         find_alive(&plan, end, alive);
         weigh(recompute, &r, alive, end, out);
     }
@@ -311,6 +323,9 @@ static bt_status judge(const recompute *recompute, outcome *out) {
 }
 
 static bool better(const outcome *a, const outcome *b) {
+    if (a->is_wrong) {
+        return false;
+    }
     if (a->peak != b->peak) {
         return a->peak < b->peak;
     }
@@ -341,7 +356,10 @@ static void find_usage(const bt_ir *ir, usage *usages) {
     }
 }
 
-/* An instruction computes the same bits if it runs once more in the backward pass. */
+/*
+ * An instruction computes the same bits if it runs once more in the backward pass. What is written
+ * there alone, a parameter, is read before its update or the rewriting says that it is stale.
+ */
 static bool is_repeatable(const recompute *c, uint32_t index) {
     const bt_instruction *instruction = &c->ir->sequences[BT_SEQUENCE_TRAIN].instructions[index];
     if (instruction->opcode == BT_OPCODE_COPY_BLOCKS) {
@@ -353,9 +371,10 @@ static bool is_repeatable(const recompute *c, uint32_t index) {
         if (tensor == BT_NO_TENSOR) {
             continue;
         }
-        uint32_t last_write = c->usages[c->ir->tensors[tensor].storage].last_write;
+        const usage *u = &c->usages[c->ir->tensors[tensor].storage];
+        bool written_later = u->last_write != BT_NO_TENSOR && u->last_write > index;
         if (access == (BT_ACCESS_READ | BT_ACCESS_WRITE) ||
-            (access == BT_ACCESS_READ && last_write != BT_NO_TENSOR && last_write > index)) {
+            (access == BT_ACCESS_READ && written_later && u->first_write <= c->turn)) {
             return false;
         }
     }
@@ -487,7 +506,8 @@ static bt_status prune(recompute *c, outcome *current) {
                 }
                 c->candidates[i].stash = s;
                 BT_TRY(judge(c, &next));
-                taken_back = next.peak <= current->peak && next.work < current->work;
+                taken_back =
+                    !next.is_wrong && next.peak <= current->peak && next.work < current->work;
                 *current = taken_back ? next : *current;
             }
             c->candidates[i].stash = taken_back ? c->candidates[i].stash : before;

@@ -42,6 +42,10 @@ static bool is_loss(uint32_t opcode) {
            opcode == BT_OPCODE_INNER_PRODUCT;
 }
 
+static bool is_update(uint32_t opcode) {
+    return opcode == BT_OPCODE_SGD || opcode == BT_OPCODE_ADAM;
+}
+
 /* Number of the instruction of TRAIN that writes the loss. */
 static uint32_t find_turn(const bt_ir *ir) {
     const bt_sequence *train = &ir->sequences[BT_SEQUENCE_TRAIN];
@@ -95,7 +99,8 @@ static void find_traits(const bt_report_source *source, uint32_t sequence, trait
     const bt_ir *ir = &source->training->ir;
     for (uint32_t i = 0; i < ir->sequences[sequence].count; i++) {
         const bt_instruction *instruction = &ir->sequences[sequence].instructions[i];
-        bool error = reads_error(ir, instruction, of);
+        /* A parameter made from its gradient is none. */
+        bool error = !is_update(instruction->opcode) && reads_error(ir, instruction, of);
         for (uint32_t k = 0; k < instruction->operand_count; k++) {
             uint32_t tensor = instruction->operands[k];
             if (tensor == BT_NO_TENSOR) {
@@ -146,11 +151,12 @@ static void find_kinds(const bt_report_source *source, const bt_touches *touches
     for (uint32_t i = 0; i < ir->tensor_count; i++) {
         const bt_lifetime *train = &touches[i][BT_SEQUENCE_TRAIN];
         bool kept = train->first <= turn + 1 && train->last > turn + 1;
-        kinds[i] = ir->tensors[i].is_tile ? BT_TENSOR_TILE
-                   : of[i].scratch        ? BT_TENSOR_SCRATCH
-                   : of[i].error          ? BT_TENSOR_ERROR
-                   : kept                 ? BT_TENSOR_STASH
-                                          : BT_TENSOR_ACTIVATION;
+        kinds[i] = ir->tensors[i].is_tile       ? BT_TENSOR_TILE
+                   : ir->tensors[i].is_gradient ? BT_TENSOR_GRADIENT
+                   : of[i].scratch              ? BT_TENSOR_SCRATCH
+                   : of[i].error                ? BT_TENSOR_ERROR
+                   : kept                       ? BT_TENSOR_STASH
+                                                : BT_TENSOR_ACTIVATION;
     }
     kinds[ir->tensors[ir->input].value] = BT_TENSOR_INPUT;
     kinds[ir->tensors[ir->target].value] = BT_TENSOR_INPUT;

@@ -137,7 +137,8 @@ bt_status bt_program_write(const bt_training *training, const bt_memory_plan *pl
                                 .input_elements = training->input_elements,
                                 .output_elements = training->output_elements,
                                 .target_kind = training->target_kind,
-                                .seed = {(uint32_t)options->seed, (uint32_t)(options->seed >> 32)}};
+                                .seed = {(uint32_t)options->seed, (uint32_t)(options->seed >> 32)},
+                                .flags = options->fused_update == 1 ? BT_PROGRAM_FUSED_UPDATE : 0};
     header.tensor_count = number_tensors(ir, plan, table_index);
     if (header.tensor_count > BT_MAX_TENSORS) {
         BT_FAIL(BT_ERROR_UNSUPPORTED,

@@ -53,6 +53,10 @@ enum {
     BT_SEQUENCE_COUNT = 4
 };
 
+/* TRAIN also clears the gradients and updates the parameters, so a step is one micro-batch; BEGIN
+ * and UPDATE are empty. */
+#define BT_PROGRAM_FUSED_UPDATE 1u
+
 /* What a sample's target is. */
 enum { BT_TARGET_CLASS = 0, BT_TARGET_VECTOR = 1 };
 
@@ -77,6 +81,7 @@ typedef struct bt_program_header {
     uint32_t output_elements; /* per sample */
     uint32_t target_kind;     /* BT_TARGET_… */
     uint32_t seed[2];         /* of the dropout masks: low, high word */
+    uint32_t flags;           /* BT_PROGRAM_…; others are 0 */
 } bt_program_header;
 
 typedef struct bt_tensor {
@@ -276,7 +281,7 @@ typedef enum bt_fault {
     BT_FAULT_INSTRUCTION = 8, /* truncated, unknown opcode, operand or attribute count */
     BT_FAULT_OPERAND = 9,     /* tensor index, missing operand, dtype, overlap */
     BT_FAULT_SHAPE = 10,      /* shapes and attributes do not fit together */
-    BT_FAULT_INTERFACE = 11   /* input, target, output or loss tensor */
+    BT_FAULT_INTERFACE = 11   /* input, target, output or loss tensor, flags */
 } bt_fault;
 
 typedef struct bt_fault_location {

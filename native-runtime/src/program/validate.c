@@ -120,7 +120,8 @@ static bt_fault check_interface(const bt_program_header *header, const bt_tensor
     uint64_t inputs = batch * header->input_elements;
     uint64_t outputs = batch * header->output_elements;
     if (batch < 1 || batch > BT_MAX_MICRO_BATCH || header->input_elements == 0 ||
-        header->output_elements == 0 || header->target_kind > BT_TARGET_VECTOR) {
+        header->output_elements == 0 || header->target_kind > BT_TARGET_VECTOR ||
+        (header->flags & ~BT_PROGRAM_FUSED_UPDATE) != 0) {
         return BT_FAULT_INTERFACE;
     }
     *tensor = header->input_tensor;

@@ -68,13 +68,17 @@ static void find_named_tensors(bt_session *session) {
     }
 }
 
+static bool updates_in_train(const bt_session *session) {
+    return (session->program->flags & BT_PROGRAM_FUSED_UPDATE) != 0;
+}
+
 /* Adam's bias corrections are the host's: it knows how many updates were done. */
 static void find_betas(bt_session *session) {
     const bt_program_header *program = session->program;
-    const uint32_t *words =
-        (const uint32_t *)(const void *)(session->source->bytes +
-                                         program->sequence_offset[BT_SEQUENCE_UPDATE]);
-    uint32_t left = program->sequence_words[BT_SEQUENCE_UPDATE];
+    uint32_t sequence = updates_in_train(session) ? BT_SEQUENCE_TRAIN : BT_SEQUENCE_UPDATE;
+    const uint32_t *words = (const uint32_t *)(const void *)(session->source->bytes +
+                                                             program->sequence_offset[sequence]);
+    uint32_t left = program->sequence_words[sequence];
     bt_call call;
     while (left > 0) {
         uint32_t taken =
@@ -456,6 +460,28 @@ static bt_status check_batch(const bt_session *session, uint64_t samples, const 
     return BT_OK;
 }
 
+static bt_status check_step(const bt_session *session, uint32_t samples) {
+    const uint32_t limit = BT_STAGING_WORDS - (uint32_t)sizeof(bt_step_command) / 4u;
+    if (updates_in_train(session) && samples != session->program->micro_batch) {
+        BT_FAIL(BT_ERROR_ARGUMENT,
+                "A step has %u samples, but a program with fused_update takes exactly one "
+                "micro-batch per step, which is %u; compile it with another micro_batch, or "
+                "without fused_update.",
+                samples, session->program->micro_batch);
+    }
+    return check_batch(session, samples, "A step", limit);
+}
+
+static bt_status require_gradients(const bt_session *session, const char *function) {
+    if (updates_in_train(session)) {
+        BT_FAIL(BT_ERROR_STATE,
+                "%s needs gradients that are kept, but this program was compiled with "
+                "fused_update; compile it without.",
+                function);
+    }
+    return BT_OK;
+}
+
 /* Steps that one command trains. */
 typedef struct bt_train_part {
     uint32_t first_step;
@@ -625,11 +651,13 @@ static bt_status finish_part(bt_training *training, bt_train_part *part) {
         BT_TRY(bt_command_wait(device, train_progress, training));
     }
     if (device->mailbox.status == BT_RESULT_NUMERIC) {
-        BT_FAIL(BT_ERROR_NUMERIC,
-                "The loss of step %llu is %f; the weights are those before it. Lower the learning "
-                "rate or scale the inputs.",
+        BT_FAIL(BT_ERROR_NUMERIC, "The loss of step %llu is %f; the weights are those %s.",
                 (unsigned long long)training->session->updates + 1,
-                (double)float_of(device->mailbox.results[1]));
+                (double)float_of(device->mailbox.results[1]),
+                updates_in_train(training->session)
+                    ? "after it, because fused_update updates them before the loss is known. "
+                      "Restore a checkpoint, and lower the learning rate or scale the inputs"
+                    : "before it. Lower the learning rate or scale the inputs");
     }
     return bt_command_result(device);
 }
@@ -661,15 +689,14 @@ static bt_status run_training(bt_training *training) {
 
 bt_status bt_session_train(bt_session *session, const bt_step *steps, uint32_t step_count,
                            const uint32_t *indices, bt_step_fn on_step, void *user) {
-    const uint32_t limit = BT_STAGING_WORDS - (uint32_t)sizeof(bt_step_command) / 4u;
     uint64_t count = 0;
     BT_TRY(require_open(session, __func__));
     atomic_store(&session->abort, false);
     BT_REQUIRE(steps);
     BT_REQUIRE(indices);
     for (uint32_t i = 0; i < step_count; i++) {
-        BT_TRY_CONTEXT(check_batch(session, steps[i].samples, "A step", limit),
-                       "Step %u of %u to train.", i, step_count);
+        BT_TRY_CONTEXT(check_step(session, steps[i].samples), "Step %u of %u to train.", i,
+                       step_count);
         BT_TRY(check_learning_rate(steps[i].learning_rate, i));
         count += steps[i].samples;
     }
@@ -691,6 +718,7 @@ bt_status bt_session_accumulate(bt_session *session, const uint32_t *indices, ui
     float staged[BT_STAGING_WORDS];
     BT_TRY(require_open(session, __func__));
     BT_REQUIRE(indices);
+    BT_TRY(require_gradients(session, __func__));
     BT_TRY(check_batch(session, count, "An accumulation", BT_STAGING_WORDS));
     BT_TRY(check_indices(session, indices, count));
     uint32_t arguments[] = {count, 0, 0};
@@ -706,6 +734,7 @@ bt_status bt_session_accumulate(bt_session *session, const uint32_t *indices, ui
 
 bt_status bt_session_update(bt_session *session, float learning_rate) {
     BT_TRY(require_open(session, __func__));
+    BT_TRY(require_gradients(session, __func__));
     BT_TRY(check_learning_rate(learning_rate, 0));
     bt_step_command step =
         make_step(session, session->program->micro_batch, learning_rate, session->updates + 1);
@@ -851,10 +880,12 @@ static bt_status find_tensor(const bt_session *session, const char *name, size_t
         *out = tensor;
         return BT_OK;
     }
-    BT_FAIL(BT_ERROR_ARGUMENT,
-            "The session has no tensor \"%s\"; there are the network's parameters, "
-            "gradient.<parameter> and the optimizer's state of those that are trained.",
-            name);
+    BT_FAIL(
+        BT_ERROR_ARGUMENT,
+        "The session has no tensor \"%s\"; there are the network's parameters, "
+        "gradient.<parameter> (not with fused_update) and the optimizer's state of those that are "
+        "trained.",
+        name);
 }
 
 bt_status bt_session_read(bt_session *session, const char *name, float *data, size_t count) {

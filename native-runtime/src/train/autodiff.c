@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/fused_update.h"
 #include "train/options.h"
 
 static bt_status allocate(bt_emitter *emitter, bt_training *training) {
@@ -256,7 +257,8 @@ static bt_status build(bt_emitter *emitter, const bt_partition *partition, bt_tr
     emit_begin_and_update(emitter, training);
     emit_train(emitter, training);
     emit_evaluate(emitter, training);
-    return training->ir.status;
+    BT_TRY(training->ir.status);
+    return emitter->options->fused_update == 1 ? bt_fuse_updates(&training->ir) : BT_OK;
 }
 
 bt_status bt_training_build(const bt_model *model, const bt_training_options *options,

@@ -27,6 +27,7 @@ typedef struct bt_ir_tensor {
     bt_residence residence; /* of a storage */
     uint32_t level;         /* home of a storage, BT_LEVEL_…; L2 until the planner decides */
     bool is_tile;           /* a storage in L1 that holds a copy while instructions need it */
+    bool is_gradient;       /* a transient storage: a parameter's gradient; for reports */
     char *name;             /* NULL for a nameless one */
 } bt_ir_tensor;
 

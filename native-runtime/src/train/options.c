@@ -86,6 +86,7 @@ bt_status bt_options_check(const bt_training_options *options) {
     BT_TRY(check_range("dead_gradients", options->dead_gradients, 0, 1));
     BT_TRY(check_range("fold_batch_norm", options->fold_batch_norm, 0, 1));
     BT_TRY(check_range("cache_features", options->cache_features, 0, 1));
+    BT_TRY(check_range("fused_update", options->fused_update, 0, 1));
     BT_TRY(check_not_negative("learning_rate", options->learning_rate));
     BT_TRY(check_not_negative("weight_decay", options->weight_decay));
     if (options->optimizer == BT_OPTIMIZER_SGD) {

@@ -41,6 +41,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint32_t dead_gradients;
  *     uint32_t fold_batch_norm;
  *     uint32_t cache_features;
+ *     uint32_t fused_update;
  * }
  * }
  */
@@ -78,7 +79,7 @@ public class bt_training_options {
         biotrain_h.C_INT.withName("dead_gradients"),
         biotrain_h.C_INT.withName("fold_batch_norm"),
         biotrain_h.C_INT.withName("cache_features"),
-        MemoryLayout.paddingLayout(4)
+        biotrain_h.C_INT.withName("fused_update")
     ).withName("bt_training_options");
 
     /**
@@ -1230,6 +1231,50 @@ public class bt_training_options {
      */
     public static void cache_features(MemorySegment struct, int fieldValue) {
         struct.set(cache_features$LAYOUT, cache_features$OFFSET, fieldValue);
+    }
+
+    private static final OfInt fused_update$LAYOUT = (OfInt)$LAYOUT.select(groupElement("fused_update"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint32_t fused_update
+     * }
+     */
+    public static final OfInt fused_update$layout() {
+        return fused_update$LAYOUT;
+    }
+
+    private static final long fused_update$OFFSET = $LAYOUT.byteOffset(groupElement("fused_update"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint32_t fused_update
+     * }
+     */
+    public static final long fused_update$offset() {
+        return fused_update$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint32_t fused_update
+     * }
+     */
+    public static int fused_update(MemorySegment struct) {
+        return struct.get(fused_update$LAYOUT, fused_update$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint32_t fused_update
+     * }
+     */
+    public static void fused_update(MemorySegment struct, int fieldValue) {
+        struct.set(fused_update$LAYOUT, fused_update$OFFSET, fieldValue);
     }
 
     /**
