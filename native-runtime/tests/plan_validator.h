@@ -10,7 +10,7 @@
  *   - nothing touches the bytes of a transfer before it was waited for, and transfers reach exactly
  *     the rows that they name, in L2 or L3 on one side and in L1 on the other;
  *   - what is kept for ever survives, and results are there at the end;
- *   - every word of a gradient is cleared, summed and used by the optimizer.
+ *   - every word of a gradient that outlives TRAIN is cleared, summed and used by the optimizer.
  */
 #ifndef BT_TEST_PLAN_VALIDATOR_H
 #define BT_TEST_PLAN_VALIDATOR_H

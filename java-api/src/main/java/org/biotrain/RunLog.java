@@ -179,6 +179,7 @@ public final class RunLog implements TrainingListener {
         node.put("loss", options.loss().toString());
         node.put("batch_norm", options.batchNorm().toString());
         node.put("stash", options.stash().toString());
+        node.put("fused_update", options.fusedUpdate());
         node.put("seed", options.seed());
         node.put("sample_format", options.sampleFormat().toString());
         node.put("shuffle", options.shuffle());

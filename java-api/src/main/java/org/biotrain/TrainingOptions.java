@@ -20,6 +20,10 @@ import java.util.Set;
  * @param shuffle whether each epoch takes the samples in a new order; true unless set
  * @param inputGradient whether the gradient of the input is kept, readable as {@code gradient.<input>}; false unless set
  * @param stash how maps are kept for later; in single precision unless set
+ * @param fusedUpdate whether the backward pass updates each parameter as soon as its gradient is complete, so that no
+ *     gradient is kept: less memory and the same bits, for a batch of one micro-batch. A session then has no gradients
+ *     to {@linkplain TrainingSession#accumulate accumulate}, and when a loss is not finite the weights are those after
+ *     that step: restore a checkpoint. False unless set
  * @param passes the passes of the program that are on, of {@link Pass#FOLD_BATCH_NORM}, {@link Pass#DEAD_GRADIENTS} and
  *     {@link Pass#CACHE_FEATURES}; dead gradients alone unless set
  */
@@ -37,6 +41,7 @@ public record TrainingOptions(
         boolean shuffle,
         boolean inputGradient,
         Stash stash,
+        boolean fusedUpdate,
         Set<Pass> passes) {
 
     /** Checks that the values fit together. */
@@ -47,6 +52,11 @@ public record TrainingOptions(
         if (batchSize % microBatch != 0) {
             throw new InvalidArgumentException("The batch size " + batchSize + " is not a multiple of the micro-batch "
                     + microBatch + "; choose for example batchSize(" + (batchSize / microBatch + 1) * microBatch + ")");
+        }
+        if (fusedUpdate && batchSize != microBatch) {
+            throw new InvalidArgumentException("With fused updates a step is one micro-batch, but the batch size is "
+                    + batchSize + " and the micro-batch " + microBatch + "; set both to the same, or do without"
+                    + " fusedUpdate");
         }
         if (batchNorm == BatchNormMode.TRAINING && microBatch < 2) {
             throw new InvalidArgumentException("Batch normalisation in training mode needs a micro-batch of at least 2,"
@@ -88,6 +98,7 @@ public record TrainingOptions(
         builder.shuffle = shuffle;
         builder.inputGradient = inputGradient;
         builder.stash = stash;
+        builder.fusedUpdate = fusedUpdate;
         builder.passes.clear();
         builder.passes.addAll(passes);
         return builder;
@@ -108,6 +119,7 @@ public record TrainingOptions(
         private boolean shuffle = true;
         private boolean inputGradient;
         private Stash stash = Stash.FLOAT32;
+        private boolean fusedUpdate;
         private final EnumSet<Pass> passes = EnumSet.of(Pass.DEAD_GRADIENTS);
 
         private Builder() {}
@@ -190,6 +202,12 @@ public record TrainingOptions(
             return this;
         }
 
+        /** Sets whether parameters are updated within the backward pass. */
+        public Builder fusedUpdate(boolean value) {
+            fusedUpdate = value;
+            return this;
+        }
+
         /**
          * Switches a pass. {@link Pass#FREEZE_BATCH_NORM} is another way to say {@link #batchNorm}.
          *
@@ -233,6 +251,7 @@ public record TrainingOptions(
                     shuffle,
                     inputGradient,
                     stash,
+                    fusedUpdate,
                     passes);
         }
     }

@@ -138,7 +138,8 @@ public final class TrainingSession implements AutoCloseable {
      *
      * @param listeners told what happens, in this order
      * @throws IllegalStateException if no samples are uploaded, or all epochs are done
-     * @throws NumericException if a loss is not finite; the weights are those before that step
+     * @throws NumericException if a loss is not finite; the weights are those before that step, but with
+     *     {@link TrainingOptions#fusedUpdate} those after it: restore a checkpoint
      * @throws ListenerException if a listener threw an exception
      */
     public TrainingResult fit(TrainingListener... listeners) {
@@ -276,6 +277,7 @@ public final class TrainingSession implements AutoCloseable {
      *
      * @throws InvalidArgumentException if the windows do not have the shape of the model's input, or their number is not
      *     a multiple of the micro-batch
+     * @throws IllegalStateException with {@link TrainingOptions#fusedUpdate}, which keeps no gradients
      */
     public Gradients accumulate(Dataset dataset) {
         enter("accumulate");

@@ -81,6 +81,12 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
     private boolean fp16Stash;
 
     @Option(
+            names = "--fused-update",
+            description = "Update each parameter within the backward pass; needs as many windows in --micro-batch as in"
+                    + " --batch.")
+    private boolean fusedUpdate;
+
+    @Option(
             names = "--threads",
             paramLabel = "N",
             description = "Worker threads that act as the device's cores (sim: only). Default: 1.")
@@ -188,6 +194,7 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
                     .batchSize(batch)
                     .microBatch(microBatch)
                     .stash(fp16Stash ? Stash.FLOAT16 : Stash.FLOAT32)
+                    .fusedUpdate(fusedUpdate)
                     .epochs(1_000_000)
                     .build();
         } catch (InvalidArgumentException e) {

@@ -79,6 +79,12 @@ final class TrainingFlags {
     private @Nullable Boolean fp16Stash;
 
     @Option(
+            names = "--fused-update",
+            description = "Update each parameter within the backward pass and keep no gradient: less memory and the same"
+                    + " bits, if --batch and --micro-batch are the same.")
+    private @Nullable Boolean fusedUpdate;
+
+    @Option(
             names = "--pass",
             paramLabel = "NAME",
             description = "Switch a pass on; biotrain passes lists them. May be repeated.")
@@ -151,6 +157,7 @@ final class TrainingFlags {
                 scheme,
                 batchNorm,
                 fp16Stash,
+                fusedUpdate,
                 passes(),
                 groups,
                 sampleFormat,

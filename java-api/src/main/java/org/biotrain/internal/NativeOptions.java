@@ -31,6 +31,7 @@ final class NativeOptions {
         bt_training_options.micro_batch(out, options.microBatch());
         bt_training_options.input_gradient(out, options.inputGradient() ? 1 : 0);
         bt_training_options.stash_fp16(out, options.stash() == Stash.FLOAT16 ? 1 : 0);
+        bt_training_options.fused_update(out, options.fusedUpdate() ? 1 : 0);
         bt_training_options.seed(out, options.seed());
         bt_training_options.dead_gradients(out, flag(options, Pass.DEAD_GRADIENTS));
         bt_training_options.fold_batch_norm(out, flag(options, Pass.FOLD_BATCH_NORM));

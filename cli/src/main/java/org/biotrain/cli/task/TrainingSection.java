@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  * @param scheme full, last-layer, bias-only, norm-only, or names of parameters with commas between them
  * @param batchNorm frozen or training
  * @param fp16Stash whether maps that are kept for later are kept in half precision
+ * @param fusedUpdate whether parameters are updated within the backward pass; batch and microBatch are then the same
  * @param passes names of passes to switch on, or, behind "no-", to switch off; see {@code biotrain passes}
  * @param groups of the GroupNorms that the pass batch-norm-to-group-norm makes; 1 by default
  * @param sampleFormat int16 or float32
@@ -61,6 +62,7 @@ public record TrainingSection(
         @Nullable String scheme,
         @Nullable String batchNorm,
         @Nullable Boolean fp16Stash,
+        @Nullable Boolean fusedUpdate,
         @Nullable List<String> passes,
         @Nullable Integer groups,
         @Nullable String sampleFormat,
@@ -95,8 +97,8 @@ public record TrainingSection(
     /** Nothing set. */
     public static TrainingSection defaults() {
         return new TrainingSection(
-                null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
-                null, null, null, null, null, null);
+                null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
+                null, null, null, null, null, null, null);
     }
 
     /** These settings, but those of {@code other} where it has any. */
@@ -120,6 +122,7 @@ public record TrainingSection(
                 either(other.scheme, base.scheme),
                 either(other.batchNorm, base.batchNorm),
                 either(other.fp16Stash, base.fp16Stash),
+                either(other.fusedUpdate, base.fusedUpdate),
                 either(other.passes, base.passes),
                 either(other.groups, base.groups),
                 either(other.sampleFormat, base.sampleFormat),
@@ -147,6 +150,7 @@ public record TrainingSection(
                 scheme,
                 batchNorm,
                 fp16Stash,
+                fusedUpdate,
                 passes,
                 groups,
                 sampleFormat,
@@ -186,6 +190,9 @@ public record TrainingSection(
         }
         if (fp16Stash != null) {
             builder.stash(fp16Stash ? Stash.FLOAT16 : Stash.FLOAT32);
+        }
+        if (fusedUpdate != null) {
+            builder.fusedUpdate(fusedUpdate);
         }
         switches().forEach((pass, on) -> {
             if (pass != Pass.BATCH_NORM_TO_GROUP_NORM) {
