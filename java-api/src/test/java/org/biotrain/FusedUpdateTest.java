@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Map;
+import org.biotrain.data.Dataset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -19,7 +20,7 @@ class FusedUpdateTest {
 
     private static TrainingSession session(Device device, TrainingOptions options) {
         TrainingSession session = device.newSession(Fixtures.network(), options);
-        session.upload(Fixtures.samples(30));
+        session.upload(Fixtures.windows(30, 1));
         return session;
     }
 
@@ -52,7 +53,7 @@ class FusedUpdateTest {
                     .extracting(TensorInfo::name)
                     .contains("conv.weight", "momentum.conv.weight")
                     .noneMatch(name -> name.startsWith("gradient."));
-            Samples two = Fixtures.samples(2);
+            Dataset two = Fixtures.windows(2, 1);
             assertThatThrownBy(() -> session.accumulate(two))
                     .isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("needs gradients that are kept");

@@ -80,8 +80,9 @@ final class TrainingFlags {
 
     @Option(
             names = "--fused-update",
-            description = "Update each parameter within the backward pass and keep no gradient: less memory and the same"
-                    + " bits, if --batch and --micro-batch are the same.")
+            description =
+                    "Update each parameter within the backward pass and keep no gradient: less memory and the same"
+                            + " bits, if --batch and --micro-batch are the same.")
     private @Nullable Boolean fusedUpdate;
 
     @Option(

@@ -135,4 +135,20 @@ class PlanCommandTest {
         assertThat(Run.of("plan", "--model", network, "--micro-batch", "3").code())
                 .isEqualTo(2);
     }
+
+    @Test
+    void fusedUpdatesKeepNoGradients() {
+        Run run = Run.of("plan", "--model", network, "--batch", "1", "--fused-update", "--json");
+
+        assertThat(run.code()).as(run.err()).isZero();
+        for (JsonNode tensor : run.json().path("tensors")) {
+            if (tensor.path("kind").asText().equals("GRADIENT")) {
+                assertThat(tensor.path("persistent").asBoolean(true)).isFalse();
+            }
+        }
+        assertThat(run.json().path("tensors").findValuesAsText("kind")).contains("GRADIENT");
+        Run refused = Run.of("plan", "--model", network, "--batch", "8", "--fused-update");
+        assertThat(refused.code()).isNotZero();
+        assertThat(refused.err()).contains("the batch size is 8 and the micro-batch 1");
+    }
 }

@@ -97,8 +97,8 @@ public record TrainingSection(
     /** Nothing set. */
     public static TrainingSection defaults() {
         return new TrainingSection(
-                null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
-                null, null, null, null, null, null, null);
+                null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
+                null, null, null, null, null, null, null, null);
     }
 
     /** These settings, but those of {@code other} where it has any. */
