@@ -103,6 +103,44 @@ static void plans_of_shipped_networks_are_reported(void) {
     }
 }
 
+static uint32_t count_kind(const bt_plan *plan, uint32_t kind, int persistent) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < info_of(plan).tensors; i++) {
+        bt_plan_tensor tensor = tensor_at(plan, i);
+        count += tensor.kind == kind && (tensor.persistent != 0) == persistent;
+    }
+    return count;
+}
+
+/* Gradients are no longer kept, and updated parameters make no errors of what reads them. */
+static void fused_updates_are_reported(void) {
+    for (uint32_t network = 0; network < ZOO_SIZE; network++) {
+        bt_model *model = zoo_model(network);
+        bt_training_options options = options_default();
+        bt_plan *kept = plan_of(model, &options, "gap9", BT_POLICY_COMPILE);
+        options.fused_update = 1;
+        bt_plan *fused = plan_of(model, &options, "gap9", BT_POLICY_COMPILE);
+        check_report(fused, zoo_names[network]);
+        /* One that lives in a tile from beginning to end is none in the report. */
+        uint32_t gradients = count_kind(fused, BT_TENSOR_GRADIENT, 0);
+        CHECK(count_kind(fused, BT_TENSOR_GRADIENT, 1) == 0 && gradients > 0 &&
+                  gradients <= count_kind(kept, BT_TENSOR_GRADIENT, 1),
+              "%s: %u gradients", zoo_names[network], gradients);
+        CHECK(count_kind(fused, BT_TENSOR_WEIGHT, 1) == count_kind(kept, BT_TENSOR_WEIGHT, 1) &&
+                  count_kind(fused, BT_TENSOR_OPTIMIZER, 1) ==
+                      count_kind(kept, BT_TENSOR_OPTIMIZER, 1),
+              "%s", zoo_names[network]);
+        for (uint32_t i = 0; i < info_of(fused).tensors; i++) {
+            bt_plan_tensor tensor = tensor_at(fused, i);
+            CHECK(tensor.kind != BT_TENSOR_ERROR || tensor.first[3] > tensor.last[3],
+                  "%s: tensor %u is an error in an evaluation", zoo_names[network], i);
+        }
+        bt_plan_free(kept);
+        bt_plan_free(fused);
+        bt_model_free(model);
+    }
+}
+
 static void plans_of_random_graphs_are_reported(void) {
     uint32_t reported = 0;
     for (uint32_t seed = 0; seed < 400; seed++) {
@@ -289,6 +327,7 @@ static void a_program_has_its_plan(void) {
 
 int main(void) {
     RUN(plans_of_shipped_networks_are_reported);
+    RUN(fused_updates_are_reported);
     RUN(plans_of_random_graphs_are_reported);
     RUN(tensors_have_kinds_and_layers);
     RUN(decisions_say_what_they_saved);
