@@ -139,8 +139,7 @@ static bool writes(const bt_ir *ir, const bt_instruction *instruction, uint32_t 
     return false;
 }
 
-/* What instruction number index reads is written between it and the present: an updated parameter.
- */
+/* What instruction number index reads has been written since: an updated parameter. */
 static bool has_changed(const rewriter *r, uint32_t storage, uint32_t index) {
     const usage *u = &r->recompute->usages[storage];
     return u->last_write != BT_NO_TENSOR && u->last_write > index && u->first_write < r->now;
