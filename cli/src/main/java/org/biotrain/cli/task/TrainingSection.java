@@ -98,7 +98,7 @@ public record TrainingSection(
     public static TrainingSection defaults() {
         return new TrainingSection(
                 null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
-                null, null, null, null, null, null, null, null);
+                null, null, null, null, null, null, null);
     }
 
     /** These settings, but those of {@code other} where it has any. */
