@@ -138,7 +138,7 @@ class PlanCommandTest {
 
     @Test
     void fusedUpdatesKeepNoGradients() {
-        Run run = Run.of("plan", "--model", network, "--batch", "1", "--fused-update", "--json");
+        Run run = Run.of("plan", "--model", network, "--batch", "2", "--micro-batch", "2", "--fused-update", "--json");
 
         assertThat(run.code()).as(run.err()).isZero();
         for (JsonNode tensor : run.json().path("tensors")) {
