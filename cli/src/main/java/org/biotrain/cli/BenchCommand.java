@@ -206,8 +206,7 @@ final class BenchCommand extends ReportingCommand<BenchCommand.Result> {
         }
     }
 
-    private Result measure(
-            Device opened, Model network, TrainingOptions options, @Nullable StashDeviation deviation) {
+    private Result measure(Device opened, Model network, TrainingOptions options, @Nullable StashDeviation deviation) {
         try (TrainingSession session = opened.newSession(network, options)) {
             Statistics empty = session.statistics();
             session.upload(samples(network, session.plan().outputElements()));
