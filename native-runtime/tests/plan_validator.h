@@ -93,8 +93,12 @@ typedef struct words {
 
 static inline void violation(validator *v, const char *what) {
     if (v->wrong[0] == '\0') {
-        snprintf(v->wrong, sizeof v->wrong, "%s (sequence %u, instruction %u)", what, v->sequence,
-                 v->instruction);
+        const bt_sequence *sequence = &v->ir->sequences[v->sequence];
+        snprintf(v->wrong, sizeof v->wrong, "%s (sequence %u, instruction %u, %s)", what,
+                 v->sequence, v->instruction,
+                 v->instruction < sequence->count
+                     ? bt_opcode_name(sequence->instructions[v->instruction].opcode)
+                     : "end");
     }
 }
 

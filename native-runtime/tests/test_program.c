@@ -396,10 +396,44 @@ static void attributes_that_do_not_fit_the_shapes_are_refused(void) {
         expect_attribute(&attention, train, BT_OPCODE_COPY_BLOCKS, attribute, -1);
     }
     free(attention.bytes);
+    image chain = image_of(chain_program(0));
+    expect_attribute(&chain, train, BT_OPCODE_TRANSFER, 0, 0x7FFFFFFF);
+    expect_attribute(&chain, train, BT_OPCODE_TRANSFER, 0, -1);
+    free(chain.bytes);
     image half = image_of(chain_program(1));
     expect_attribute(&half, train, BT_OPCODE_CONVERT, 0, 25); /* scale */
     expect_attribute(&half, train, BT_OPCODE_CONVERT, 0, -25);
     free(half.bytes);
+}
+
+/* A transfer of elements floats between these levels. */
+static bt_fault transfer_fault(uint32_t elements, uint32_t from, uint32_t to) {
+    const bt_tensor source = {
+        .level = (uint8_t)from, .dtype = BT_DTYPE_F32, .rank = 1, .dims = {elements, 1, 1, 1, 1}};
+    bt_tensor target = source;
+    target.level = (uint8_t)to;
+    const bt_call call = {.opcode = BT_OPCODE_TRANSFER,
+                          .operand_count = 2,
+                          .attribute_count = 1,
+                          .tensor = {&source, &target}};
+    return bt_call_check(&call);
+}
+
+static void levels_are_enforced(void) {
+    CHECK(transfer_fault(32767, BT_LEVEL_L2, BT_LEVEL_L1) == BT_FAULT_NONE, "131068 bytes");
+    CHECK(transfer_fault(32767, BT_LEVEL_L1, BT_LEVEL_L3) == BT_FAULT_NONE, "to L3");
+    CHECK(transfer_fault(32768, BT_LEVEL_L2, BT_LEVEL_L1) == BT_FAULT_SHAPE, "128 KiB");
+    CHECK(transfer_fault(8, BT_LEVEL_L3, BT_LEVEL_L2) == BT_FAULT_SHAPE, "past L1");
+    CHECK(transfer_fault(8, BT_LEVEL_L1, BT_LEVEL_L1) == BT_FAULT_SHAPE, "within L1");
+    image i = image_of(convolutional_program());
+    uint32_t index;
+    const uint32_t *conv = find_opcode(&i, BT_SEQUENCE_TRAIN, BT_OPCODE_CONV_FORWARD, &index);
+    header_of(&i)->arena_bytes[BT_LEVEL_L3] = arenas[BT_LEVEL_L3];
+    tensors_of(&i)[conv[1]].level = BT_LEVEL_L3;
+    tensors_of(&i)[conv[1]].offset = 0;
+    program_seal(i.bytes);
+    expect(&i, BT_FAULT_OPERAND, "a kernel that reaches L3");
+    free(i.bytes);
 }
 
 static void an_output_that_overlaps_an_input_is_refused(void) {
@@ -576,6 +610,7 @@ int main(void) {
     RUN(a_damaged_tensor_is_refused_with_its_number);
     RUN(a_damaged_instruction_is_refused_with_its_number);
     RUN(attributes_that_do_not_fit_the_shapes_are_refused);
+    RUN(levels_are_enforced);
     RUN(an_output_that_overlaps_an_input_is_refused);
     RUN(no_accepted_mutant_leaves_its_arena);
     RUN(the_checksum_is_crc32c);

@@ -158,6 +158,7 @@ void BT_KERNEL(bt_norm_forward)(const bt_call *call, const bt_team *team) {
     for (uint32_t unit = begin; unit < end; unit++) {
         row_block b = row_block_get(&v, unit);
         partials[unit * 2] = bt_block_sum(x + b.start, b.count);
+        partials[unit * 2 + 1] = 0.0f; /* all that is planned for is written */
     }
     bt_team_barrier(team);
     float mean = 0.0f;

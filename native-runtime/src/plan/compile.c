@@ -97,6 +97,7 @@ typedef struct variant {
     uint64_t macs;          /* of TRAIN */
     uint64_t unparted_peak; /* of L2 if its chains ran in one piece */
     bool is_small;          /* enough for a device to load */
+    uint64_t single_peak;   /* of L2 in single precision; 0 if it is in single precision */
 } variant;
 
 static void variant_free(variant *v) {
@@ -212,17 +213,39 @@ static bt_status search_variants(const bt_model *model, const bt_training_option
 }
 
 /* Computes more than its share again only if nothing fits otherwise. */
-static bt_status choose_variant(const bt_model *model, const bt_training_options *options,
-                                const bt_target *target, const bt_passes *passes,
-                                uint64_t plain_macs, variant *best) {
+static bt_status choose_of_one_precision(const bt_model *model, const bt_training_options *options,
+                                         const bt_target *target, const bt_passes *passes,
+                                         uint64_t plain_macs, variant *best) {
     uint64_t most_macs = plain_macs + plain_macs / BT_RECOMPUTE_SHARE;
     BT_TRY(search_variants(model, options, target, passes, most_macs, best));
     if (best->plan.peak_bytes[BT_LEVEL_L2] > target->l2_bytes) {
         variant_free(best);
-        *best = (variant){0};
         BT_TRY(search_variants(model, options, target, passes, UINT64_MAX, best));
     }
     return BT_OK;
+}
+
+/* Half precision, if the options allow it, is used only if it lowers the peak of L2. */
+static bt_status choose_variant(const bt_model *model, const bt_training_options *options,
+                                const bt_target *target, const bt_passes *passes,
+                                uint64_t plain_macs, variant *best) {
+    bt_training_options single = *options;
+    variant half = {0};
+    single.stash_fp16 = 0;
+    BT_TRY(choose_of_one_precision(model, &single, target, passes, plain_macs, best));
+    if (options->stash_fp16 == 0) {
+        return BT_OK;
+    }
+    uint64_t peak = best->plan.peak_bytes[BT_LEVEL_L2];
+    bt_status status = choose_of_one_precision(model, options, target, passes, plain_macs, &half);
+    if (status == BT_OK && half.plan.peak_bytes[BT_LEVEL_L2] < peak) {
+        variant swapped = *best;
+        *best = half;
+        half = swapped;
+        best->single_peak = peak;
+    }
+    variant_free(&half);
+    return status;
 }
 
 /* How much more L2 a variant needs than the chosen one. */
@@ -237,10 +260,12 @@ static bt_status record_homes(const bt_model *model, const bt_training_options *
                               bt_decisions *out) {
     const bt_staging *staging = &v->plan.staging;
     bt_passes without_homes = *passes;
+    bt_training_options same = *options;
     variant without = {0};
     without_homes.l1_homes = false;
-    bt_status status = variant_build(model, options, target, &without_homes, &v->partition,
-                                     v->most_macs, &without);
+    same.stash_fp16 = v->single_peak > 0;
+    bt_status status =
+        variant_build(model, &same, target, &without_homes, &v->partition, v->most_macs, &without);
     if (status == BT_OK) {
         status = variant_plan(target, &without_homes, &without);
     }
@@ -265,6 +290,10 @@ static bt_status record_homes(const bt_model *model, const bt_training_options *
 static bt_status record_decisions(const bt_model *model, const bt_training_options *options,
                                   const bt_target *target, const bt_passes *passes,
                                   const variant *v, uint64_t plain_macs, bt_decisions *out) {
+    if (v->single_peak > 0) {
+        BT_TRY(bt_decision_add(out, "fp16 stash", more_than(v, v->single_peak), 0,
+                               "Maps that are kept for later are rounded to half precision."));
+    }
     if (v->partition.parts > 1) {
         BT_TRY(bt_decision_add(out, "chains", more_than(v, v->unparted_peak),
                                v->whole_macs - plain_macs,

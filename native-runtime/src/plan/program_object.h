@@ -33,10 +33,10 @@ struct bt_program {
     uint32_t initial_count; /* 0 for a program from bytes */
     bt_initial_value *initial;
     bt_recomputations recomputations; /* empty for a program from bytes */
-    bt_plan *plan;                    /* NULL for a program from bytes */
     uint32_t host_count;
     bt_host_parameter *host;
     struct bt_program *prefix; /* computes the features that this one trains on, or NULL */
+    bt_plan *plan;             /* NULL for a program from bytes */
 };
 
 /* A program without content for one user; NULL if there is no memory. */

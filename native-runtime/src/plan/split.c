@@ -129,6 +129,12 @@ static bool cuts_input_channels(const conv *c) {
     return c->groups == 1 && (rows_of(c) > 1 || blocks_of(c->width_out) == 1);
 }
 
+/* Columns of the input up to the last that an output reads; a few behind it may be left over. */
+static uint32_t columns_covered(const conv *c) {
+    uint32_t end = (c->width_out - 1) * c->stride + c->window - c->pad;
+    return end < c->width_in ? end : c->width_in;
+}
+
 static bt_split conv_limit(const bt_ir *ir, const bt_instruction *instruction) {
     conv c = conv_of(ir, instruction);
     if (c.samples > 1) {
@@ -143,7 +149,7 @@ static bt_split conv_limit(const bt_ir *ir, const bt_instruction *instruction) {
     if (instruction->opcode == BT_OPCODE_CONV_FORWARD) {
         limit.columns = c.width_out;
     } else if (instruction->opcode == BT_OPCODE_CONV_GRAD_INPUT) {
-        limit.columns = c.width_in;
+        limit.columns = columns_covered(&c);
     } else if (cuts_input_channels(&c)) {
         limit.columns = c.xs->dims[1];
     } else if (rows_of(&c) == 1) {
@@ -212,7 +218,8 @@ static void conv_piece(const bt_ir *ir, const bt_instruction *instruction, bt_sp
             in = columns_read(&c, columns, attributes);
             break;
         case BT_OPCODE_CONV_GRAD_INPUT:
-            in = share(c.width_in, counts.columns, column);
+            in = share(columns_covered(&c), counts.columns, column);
+            in.end = column + 1 == counts.columns ? c.width_in : in.end;
             columns = columns_reading(&c, in, attributes);
             break;
         default:

@@ -51,7 +51,7 @@ class StashTest {
     @ParameterizedTest
     @MethodSource("networks")
     void lossesStayClose(Model network) {
-        try (Device device = Device.open("sim:?target=gap9-l2-only")) {
+        try (Device device = Device.open("sim:?target=gap9")) {
             Run single = train(device, network, Stash.FLOAT32);
             Run half = train(device, network, Stash.FLOAT16);
 
