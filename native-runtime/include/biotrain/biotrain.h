@@ -347,6 +347,7 @@ typedef struct bt_target {
     uint32_t l1_bytes; /* for programs, after the firmware's own needs; likewise below */
     uint32_t l2_bytes;
     uint32_t l3_bytes;
+    uint32_t sample_bytes; /* external memory beyond l3_bytes, for samples only */
     char name[32];
     /* Costs, which estimates of cycles are made from. */
     float macs_per_cycle;     /* fp32 multiply-adds of all cores */
