@@ -21,7 +21,6 @@ public final class MemoryTable {
     private static final int BATCH = 8;
     private static final int L1 = 0;
     private static final int L2 = 1;
-    private static final int L3 = 2;
 
     private MemoryTable() {}
 
@@ -57,7 +56,7 @@ public final class MemoryTable {
                 peak(plan, L2),
                 plan.levels().get(L2).lowerBoundBytes(),
                 peak(plan, L1),
-                plan.levels().get(L3).capacityBytes() > 0 ? measure(model, options, target) : "–",
+                measure(model, options, target),
                 conventional,
                 (double) conventional / all,
                 nanos / 1e6);
