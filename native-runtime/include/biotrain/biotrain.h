@@ -590,7 +590,7 @@ typedef struct bt_tensor_info {
 
 typedef struct bt_statistics {
     uint32_t struct_size;
-    uint32_t l1_high_water; /* bytes of each arena that were ever written */
+    uint32_t l1_high_water; /* bytes of the program's part of each level that were ever written */
     uint32_t l2_high_water;
     uint32_t l3_high_water;
     uint64_t micro_steps; /* micro-batches trained */
