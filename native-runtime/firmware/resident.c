@@ -21,6 +21,27 @@ static void run_on_core(void *argument, const bt_team *team) {
     bt_interp_run(&run->machine, run->sequence, run->scalars, team);
 }
 
+/* Written bytes of the program's part of L3, which the firmware cannot search as it does L1 and L2.
+ */
+static void mark_l3(bt_resident *resident, uint32_t end) {
+    if (end <= resident->program->arena_bytes[BT_LEVEL_L3] && end > resident->l3_high_water) {
+        resident->l3_high_water = end;
+    }
+}
+
+static void start_dma(void *context, const bt_dma *dma) {
+    bt_resident *resident = (bt_resident *)context;
+    if (dma->level == BT_LEVEL_L3 && !dma->to_l1) {
+        mark_l3(resident, dma->offset + (dma->rows - 1u) * dma->stride + dma->row_bytes);
+    }
+    resident->hal->dma_start(resident->hal->context, dma);
+}
+
+static void wait_for_dma(void *context) {
+    bt_resident *resident = (bt_resident *)context;
+    resident->hal->dma_wait(resident->hal->context);
+}
+
 static void run_sequence(bt_resident *resident, uint32_t sequence, const bt_step_scalars *scalars) {
     const bt_hal *hal = resident->hal;
     bt_mailbox *mailbox = resident->memory.mailbox;
@@ -28,9 +49,9 @@ static void run_sequence(bt_resident *resident, uint32_t sequence, const bt_step
     uint32_t level;
     run.machine.program = resident->program;
     run.machine.kernels = hal->kernels;
-    run.machine.dma_start = hal->dma_start;
-    run.machine.dma_wait = hal->dma_wait;
-    run.machine.context = hal->context;
+    run.machine.dma_start = start_dma;
+    run.machine.dma_wait = wait_for_dma;
+    run.machine.context = resident;
     run.machine.profile = resident->profiling ? &resident->profile : NULL;
     for (level = 0; level < BT_LEVEL_COUNT; level++) {
         run.machine.arena[level] = hal->arena[level];
@@ -367,9 +388,7 @@ static uint32_t command_write(bt_resident *resident, const uint32_t *arguments) 
         __builtin_memcpy(memory, staging, length);
     } else {
         hal->l3_write(hal->context, l3, staging, length);
-        if (l3 + length > resident->l3_high_water) {
-            resident->l3_high_water = l3 + length;
-        }
+        mark_l3(resident, l3 + length);
     }
     return BT_RESULT_OK;
 }

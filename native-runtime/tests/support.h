@@ -30,6 +30,14 @@ static int bt_tests_failed;
         bt_tests_failed += bt_test_failures != 0;                                                  \
     } while (0)
 
+/* Rounds of a test over random cases; a sanitized build, which takes ten times as long, does a part
+ * of them, since the plain one does all. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ROUNDS_OF(count) ((count) / 6)
+#else
+#define ROUNDS_OF(count) (count)
+#endif
+
 /* What main returns where something is missing: a test that did not run is none that passed.
  * requirement: the environment variable that forbids to do without. */
 static inline int skip_for(const char *requirement, const char *why) {

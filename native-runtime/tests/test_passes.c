@@ -101,7 +101,7 @@ static bt_training_options random_options(uint32_t seed) {
 }
 
 static void random_graphs_compute_the_same_bits(void) {
-    enum { GRAPHS = 600 };
+    enum { GRAPHS = ROUNDS_OF(600) };
     uint32_t compared = 0, smaller = 0, recomputed = 0;
     for (uint32_t seed = 0; seed < GRAPHS; seed++) {
         bt_model *model = random_model(seed + 7000, 2 + seed % 30, 0);
@@ -355,7 +355,7 @@ static uint32_t l2_and_program(const bt_program *program) {
 }
 
 static void random_chains_compute_the_same_bits_in_parts(void) {
-    enum { CHAINS = 200 };
+    enum { CHAINS = ROUNDS_OF(200) };
     uint32_t in_parts = 0;
     for (uint32_t seed = 0; seed < CHAINS; seed++) {
         bt_model *model = random_chain(seed);

@@ -63,7 +63,7 @@ static bt_training_options random_options(uint32_t seed) {
 }
 
 static void random_graphs_have_sound_plans(void) {
-    enum { GRAPHS = 3000 };
+    enum { GRAPHS = ROUNDS_OF(3000) };
     /* Nothing, little or much of it fits L1. */
     static const uint64_t l1_bytes[] = {0, 4096, 65536};
     double excess = 0.0;

@@ -143,7 +143,7 @@ static void fused_updates_are_reported(void) {
 
 static void plans_of_random_graphs_are_reported(void) {
     uint32_t reported = 0;
-    for (uint32_t seed = 0; seed < 400; seed++) {
+    for (uint32_t seed = 0; seed < ROUNDS_OF(400); seed++) {
         char what[32];
         bt_model *model = random_model(seed + 40000, 2 + seed % 30, 0);
         bt_training_options options = options_default();
@@ -158,7 +158,7 @@ static void plans_of_random_graphs_are_reported(void) {
         }
         bt_model_free(model);
     }
-    CHECK(reported > 300, "%u reported", reported);
+    CHECK(reported > ROUNDS_OF(300), "%u reported", reported);
 }
 
 static const bt_plan_tensor *find(const bt_plan *plan, const char *name, const char *layer,

@@ -28,7 +28,10 @@ static void shipped_targets_are_named_like_their_files(void) {
         CHECK(target.struct_size == sizeof target, "%s", names[i]);
     }
     CHECK(target_named("gap9").l1_bytes == 114688, "%u", target_named("gap9").l1_bytes);
-    CHECK(target_named("gap9-l2-only").l3_bytes == 0, "%u", target_named("gap9-l2-only").l3_bytes);
+    bt_target l2_only = target_named("gap9-l2-only");
+    CHECK(l2_only.l3_bytes == 0 && l2_only.sample_bytes == 33554432, "%u, %u", l2_only.l3_bytes,
+          l2_only.sample_bytes);
+    CHECK(target_named("gap9").sample_bytes == 0, "%u", target_named("gap9").sample_bytes);
     CHECK(target_named("pulp-open").l1_bytes < 65536, "%u", target_named("pulp-open").l1_bytes);
 }
 

@@ -522,7 +522,7 @@ static void features_of_any_frozen_first_part_are_cached(void) {
 
 static void random_graphs_train_the_same_on_features(void) {
     uint32_t compared = 0;
-    for (uint32_t seed = 0; seed < 300; seed++) {
+    for (uint32_t seed = 0; seed < ROUNDS_OF(300); seed++) {
         bt_model *model = random_model(seed + 4000, 3 + seed % 20, 0);
         bt_training_options options = last_layer();
         bt_target target = target_named("gap9");
@@ -543,7 +543,7 @@ static void random_graphs_train_the_same_on_features(void) {
         bt_model_free(model);
     }
     printf("    %u graphs compared\n", compared);
-    CHECK(compared > 60, "only %u graphs", compared);
+    CHECK(compared > ROUNDS_OF(60), "only %u graphs", compared);
 }
 
 static void what_cannot_be_cached_is_refused(void) {

@@ -350,6 +350,7 @@ typedef struct bt_target {
     uint32_t l1_bytes; /* for programs, after the firmware's own needs; likewise below */
     uint32_t l2_bytes;
     uint32_t l3_bytes;
+    uint32_t sample_bytes; /* external memory beyond l3_bytes, for samples only */
     char name[32];
     /* Costs, which estimates of cycles are made from. */
     float macs_per_cycle;     /* fp32 multiply-adds of all cores */
@@ -592,7 +593,7 @@ typedef struct bt_tensor_info {
 
 typedef struct bt_statistics {
     uint32_t struct_size;
-    uint32_t l1_high_water; /* bytes of each arena that were ever written */
+    uint32_t l1_high_water; /* bytes of the program's part of each level that were ever written */
     uint32_t l2_high_water;
     uint32_t l3_high_water;
     uint64_t micro_steps; /* micro-batches trained */

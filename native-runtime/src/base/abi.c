@@ -90,6 +90,7 @@ static const bt_abi_entry entries_of_abi[] = {
     BT_MEMBER(bt_target, l1_bytes),
     BT_MEMBER(bt_target, l2_bytes),
     BT_MEMBER(bt_target, l3_bytes),
+    BT_MEMBER(bt_target, sample_bytes),
     BT_MEMBER(bt_target, name),
     BT_MEMBER(bt_target, macs_per_cycle),
     BT_MEMBER(bt_target, l2_bytes_per_cycle),

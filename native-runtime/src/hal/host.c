@@ -443,7 +443,8 @@ bt_hal bt_host_hal(bt_host *host) {
 }
 
 static bt_status host_start(bt_host *host, const bt_target *target) {
-    const uint32_t bytes[BT_LEVEL_COUNT] = {target->l1_bytes, target->l2_bytes, target->l3_bytes};
+    const uint32_t bytes[BT_LEVEL_COUNT] = {target->l1_bytes, target->l2_bytes,
+                                            target->l3_bytes + target->sample_bytes};
     BT_TRY(choose_kernels(host));
     for (uint32_t level = 0; level < BT_LEVEL_COUNT; level++) {
         BT_TRY(arena_map(&host->arena[level], level, bytes[level]));

@@ -129,7 +129,7 @@ static uint32_t choose_for_l3(const bt_memory_plan *plan, uint32_t sequence, uin
     uint32_t best = BT_NO_TENSOR;
     for (uint32_t b = 0; b < plan->block_count; b++) {
         const bt_block *block = &plan->blocks[b];
-        if (block->level == BT_LEVEL_L2 && !block->persistent && !block->is_interface &&
+        if (block->level == BT_LEVEL_L2 && !block->persistent && !block->not_in_l3 &&
             lives_at(block, sequence, time) &&
             (best == BT_NO_TENSOR || block->bytes > plan->blocks[best].bytes)) {
             best = b;

@@ -37,7 +37,7 @@ static uint32_t end_of_use(const bt_sequence *sequence, uint32_t i) {
 
 static void touch_by_session(bt_block *block, uint32_t sequence, uint32_t time) {
     touch(block, sequence, time);
-    block->is_interface = true;
+    block->not_in_l3 = true;
 }
 
 static void touch_interface(bt_memory_plan *plan, const bt_ir *ir, uint32_t sequence) {
@@ -109,7 +109,7 @@ static bool merge(bt_memory_plan *plan, const bt_ir *ir, uint32_t sequence, uint
     }
     ends->lifetimes[sequence].last = begins->lifetimes[sequence].last;
     ends->uses += begins->uses;
-    ends->is_interface = ends->is_interface || begins->is_interface;
+    ends->not_in_l3 = ends->not_in_l3 || begins->not_in_l3;
     begins->bytes = 0;
     begins->lifetimes[sequence] = (bt_lifetime){.first = 1, .last = 0};
     plan->block_of[from] = into;
@@ -171,6 +171,7 @@ bt_status bt_lifetimes_find(const bt_ir *ir, bt_memory_plan *plan) {
         plan->blocks[i].persistent =
             tensor->storage == i && tensor->residence == BT_RESIDENCE_PERSISTENT;
         plan->blocks[i].level = tensor->level;
+        plan->blocks[i].not_in_l3 = bt_dtype_bytes(tensor->dtype) % 4 != 0;
         plan->blocks[i].bytes = bt_ir_bytes(tensor);
         for (uint32_t s = 0; s < BT_SEQUENCE_COUNT; s++) {
             plan->blocks[i].lifetimes[s] = (bt_lifetime){.first = UINT32_MAX, .last = 0};

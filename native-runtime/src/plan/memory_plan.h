@@ -19,11 +19,12 @@ typedef struct bt_lifetime {
 
 typedef struct bt_block {
     bool persistent;
-    bool is_interface; /* the session reads or writes it: never in L3 */
-    uint32_t level;    /* BT_LEVEL_…: home for its whole life */
-    uint32_t bytes;    /* multiple of 4 */
-    uint32_t uses;     /* operands of instructions that lie in it */
-    uint64_t offset;   /* in the arena of its level */
+    bool not_in_l3;  /* the session reads or writes it, or its elements are no whole words,
+                        which is what every external memory can move */
+    uint32_t level;  /* BT_LEVEL_…: home for its whole life */
+    uint32_t bytes;  /* multiple of 4 */
+    uint32_t uses;   /* operands of instructions that lie in it */
+    uint64_t offset; /* in the arena of its level */
     bt_lifetime lifetimes[BT_SEQUENCE_COUNT];
 } bt_block;
 

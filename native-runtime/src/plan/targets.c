@@ -24,6 +24,7 @@ static const key keys[] = {
     {"l1_bytes", KEY_BYTES, offsetof(bt_target, l1_bytes), 0, 64u << 20},
     {"l2_bytes", KEY_BYTES, offsetof(bt_target, l2_bytes), 4096, 1u << 30},
     {"l3_bytes", KEY_BYTES, offsetof(bt_target, l3_bytes), 0, 1u << 30},
+    {"sample_bytes", KEY_BYTES, offsetof(bt_target, sample_bytes), 0, 1u << 30},
     {"macs_per_cycle", KEY_RATE, offsetof(bt_target, macs_per_cycle), 1, 100000},
     {"l2_bytes_per_cycle", KEY_RATE, offsetof(bt_target, l2_bytes_per_cycle), 1, 100000},
     {"l3_bytes_per_cycle", KEY_RATE, offsetof(bt_target, l3_bytes_per_cycle), 1, 100000},
@@ -147,7 +148,8 @@ static bt_status read_line(reader *r, char *line) {
     if (k == KEYS) {
         BT_FAIL(BT_ERROR_ARGUMENT,
                 "%s, line %u: there is no key \"%s\"; name, cores, l1_bytes, l2_bytes, l3_bytes, "
-                "macs_per_cycle, l2_bytes_per_cycle, l3_bytes_per_cycle, l2_load_cycles and "
+                "sample_bytes, macs_per_cycle, l2_bytes_per_cycle, l3_bytes_per_cycle, "
+                "l2_load_cycles and "
                 "dispatch_cycles are known.",
                 r->source, r->line, name);
     }
@@ -190,7 +192,8 @@ bt_status bt_target_parse(const char *source, const char *text, size_t length, b
         BT_TRY(read_line(&r, line));
     }
     for (uint32_t k = 0; k < KEYS; k++) {
-        if (r.lines[k] == 0) {
+        bool may_be_absent = keys[k].offset == offsetof(bt_target, sample_bytes);
+        if (r.lines[k] == 0 && !may_be_absent) {
             BT_FAIL(BT_ERROR_ARGUMENT, "%s, line %u: the file ends without the key %s; add it.",
                     source, r.line, keys[k].name);
         }

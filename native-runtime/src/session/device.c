@@ -145,7 +145,9 @@ bt_status bt_device_target(const bt_device *device, bt_target *out) {
     out->cores = device->info.cores;
     out->l1_bytes = device->info.l1_bytes;
     out->l2_bytes = device->info.l2_bytes;
-    out->l3_bytes = device->info.l3_bytes;
+    /* What is for samples only is no program's. */
+    uint32_t l3_bytes = device->info.l3_bytes;
+    out->l3_bytes = l3_bytes > out->sample_bytes ? l3_bytes - out->sample_bytes : 0;
     return BT_OK;
 }
 

@@ -20,6 +20,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     uint32_t l1_bytes;
  *     uint32_t l2_bytes;
  *     uint32_t l3_bytes;
+ *     uint32_t sample_bytes;
  *     char name[32];
  *     float macs_per_cycle;
  *     float l2_bytes_per_cycle;
@@ -41,6 +42,7 @@ public class bt_target {
         biotrain_h.C_INT.withName("l1_bytes"),
         biotrain_h.C_INT.withName("l2_bytes"),
         biotrain_h.C_INT.withName("l3_bytes"),
+        biotrain_h.C_INT.withName("sample_bytes"),
         MemoryLayout.sequenceLayout(32, biotrain_h.C_CHAR).withName("name"),
         biotrain_h.C_FLOAT.withName("macs_per_cycle"),
         biotrain_h.C_FLOAT.withName("l2_bytes_per_cycle"),
@@ -274,6 +276,50 @@ public class bt_target {
      */
     public static void l3_bytes(MemorySegment struct, int fieldValue) {
         struct.set(l3_bytes$LAYOUT, l3_bytes$OFFSET, fieldValue);
+    }
+
+    private static final OfInt sample_bytes$LAYOUT = (OfInt)$LAYOUT.select(groupElement("sample_bytes"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * uint32_t sample_bytes
+     * }
+     */
+    public static final OfInt sample_bytes$layout() {
+        return sample_bytes$LAYOUT;
+    }
+
+    private static final long sample_bytes$OFFSET = $LAYOUT.byteOffset(groupElement("sample_bytes"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * uint32_t sample_bytes
+     * }
+     */
+    public static final long sample_bytes$offset() {
+        return sample_bytes$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint32_t sample_bytes
+     * }
+     */
+    public static int sample_bytes(MemorySegment struct) {
+        return struct.get(sample_bytes$LAYOUT, sample_bytes$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint32_t sample_bytes
+     * }
+     */
+    public static void sample_bytes(MemorySegment struct, int fieldValue) {
+        struct.set(sample_bytes$LAYOUT, sample_bytes$OFFSET, fieldValue);
     }
 
     private static final SequenceLayout name$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("name"));

@@ -317,7 +317,7 @@ class CalibrateCommandTest {
     @Test
     void aValueThatIsNotAllowedIsWrongUsage() {
         assertThat(calibrate("run", "--epochs", "0").code()).isEqualTo(2);
-        assertThat(calibrate("run", "--optimizer", "magic").err()).contains("sgd, adam, adamw");
+        assertThat(calibrate("run", "--optimizer", "magic").err()).contains("sgd, sgd-momentum, adam, adamw");
         assertThat(calibrate("run", "--lr", "-1").code()).isEqualTo(2);
         assertThat(folder.resolve("run")).doesNotExist();
     }

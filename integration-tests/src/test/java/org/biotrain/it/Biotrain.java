@@ -40,7 +40,7 @@ final class Biotrain {
     static JsonNode comparable(JsonNode result) {
         ObjectNode copy = result.deepCopy();
         copy.findParents("seconds").forEach(parent -> ((ObjectNode) parent).remove("seconds"));
-        return copy.remove(List.of("device", "pretraining_seconds", "directory", "network"));
+        return copy.remove(List.of("device", "pretraining_seconds", "directory", "network", "cycles_per_sample"));
     }
 
     /** Calibrates a small network to a generated recording; the results are in {@code directory/out}. */
