@@ -178,7 +178,8 @@ bt_status bt_conventional_plan(const bt_model *model, const bt_training_options 
     bt_memory_plan memory = {0};
     bt_model *normed;
     whole.micro_batch = batch;
-    whole.batch_norm = BT_BATCH_NORM_TRAINING;
+    /* One sample has no statistics of a batch; its maps are as large either way. */
+    whole.batch_norm = whole.micro_batch > 1 ? BT_BATCH_NORM_TRAINING : BT_BATCH_NORM_FROZEN;
     whole.fused_update = 0;
     BT_TRY(bt_with_batch_norms(model, &normed));
     bt_status status = bt_training_build(normed, &whole, &training);

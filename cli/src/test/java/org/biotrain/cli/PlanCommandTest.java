@@ -74,6 +74,14 @@ class PlanCommandTest {
     }
 
     @Test
+    void aBatchOfOneIsCompared() {
+        JsonNode plan = Run.of("plan", "--model", network, "--batch", "1", "--fused-update", "--json")
+                .json();
+
+        assertThat(plan.path("fits").asBoolean()).isTrue();
+    }
+
+    @Test
     void thePictureAndThePageStandAlone() throws Exception {
         Path svg = folder.resolve("plan.svg");
         Path html = folder.resolve("plan.html");
