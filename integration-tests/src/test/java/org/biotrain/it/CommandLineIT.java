@@ -65,8 +65,8 @@ class CommandLineIT {
         Path model = directory.resolve("bmi.onnx");
         MiBmiNet.f8(8, 400, 2).model("bmi", 1).save(model);
 
-        JsonNode report = Biotrain.run(
-                "bench", "--model=" + model, "--device=sim:?target=gap9", "--seconds=0.2", "--fp16-stash");
+        JsonNode report =
+                Biotrain.run("bench", "--model=" + model, "--device=sim:?target=gap9", "--seconds=0.2", "--fp16-stash");
 
         JsonNode deviation = report.path("stash_deviation");
         assertThat(deviation.path("steps").asInt()).isPositive();
